@@ -1,0 +1,1 @@
+"""AutoLoops' edges: OSC, MIDI, JACK, the processes and the command line."""

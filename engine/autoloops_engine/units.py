@@ -1,0 +1,30 @@
+"""Units of time and pitch shared by every package.
+
+Time is integer microseconds of the monotonic clock (``*_us``), musical position integer micro-beats
+(``*_ub``: one beat is a million of them), so that nothing accumulates rounding error.
+The meter is 4/4 and the grid sixteen steps a bar.
+"""
+
+from typing import Final
+
+US_PER_S: Final = 1_000_000
+US_PER_MS: Final = 1_000
+UB_PER_BEAT: Final = 1_000_000
+BEATS_PER_BAR: Final = 4
+STEPS_PER_BEAT: Final = 4
+STEPS_PER_BAR: Final = BEATS_PER_BAR * STEPS_PER_BEAT
+STEP_UB: Final = UB_PER_BEAT // STEPS_PER_BEAT
+BAR_UB: Final = BEATS_PER_BAR * UB_PER_BEAT
+MIN_TEMPO_BPM: Final = 20.0
+MAX_TEMPO_BPM: Final = 999.0
+
+
+def us_per_beat(tempo_bpm: float) -> int:
+    """Whole microseconds in a beat at ``tempo_bpm`` (beats per minute, 20 to 999).
+
+    Raises:
+        ValueError: the tempo is out of range or not a number.
+    """
+    if not MIN_TEMPO_BPM <= tempo_bpm <= MAX_TEMPO_BPM:
+        raise ValueError(f"The tempo must lie between 20 and 999 BPM, not {tempo_bpm!r}.")
+    return round(60 * US_PER_S / tempo_bpm)

@@ -1,0 +1,1 @@
+"""AutoLoops' model workshop: data, training, evaluation and export. The only place with torch."""
