@@ -1,0 +1,238 @@
+"""The typed messages between the main process and the player, and their encoding.
+
+Each message is one line of JSON: text never holds a raw line feed, so after a torn write the reader is in step
+again at the next line.
+"""
+
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from autoloops_engine.notes import Bar
+
+
+class SetPart(Struct, frozen=True, tag=True):
+    """How a part is routed and how its loop runs.
+
+    Attributes:
+        part: Name of the part.
+        channel: MIDI channel, 1 to 16.
+        length_bars: Bars in the loop, from 1.
+        origin_bar: Song bar at which bar 0 of the loop falls; bar of the loop = (song bar - origin) mod length.
+        early_ub: Greatest early microtiming of its notes, in micro-beats.
+        offset_us: Added to the time of each event of the part; negative plays earlier.
+    """
+
+    part: str
+    channel: int
+    length_bars: int
+    origin_bar: int = 0
+    early_ub: int = 0
+    offset_us: int = 0
+
+
+class SetBudget(Struct, frozen=True, tag=True):
+    """How long before its earliest event a bar is frozen, in microseconds."""
+
+    budget_us: int
+
+
+class OfferBar(Struct, frozen=True, tag=True):
+    """A provisional bar for a song bar that is not frozen yet; the newest offer wins."""
+
+    part: str
+    epoch: int
+    song_bar: int
+    bar: Bar
+
+
+class SpliceBar(Struct, frozen=True, tag=True):
+    """Replaces the rest of a frozen or sounding bar from ``from_ub`` after its bar line on."""
+
+    part: str
+    epoch: int
+    song_bar: int
+    from_ub: int
+    bar: Bar
+
+
+class Start(Struct, frozen=True, tag=True):
+    """Play from bar 1."""
+
+
+class Continue(Struct, frozen=True, tag=True):
+    """Play on from the present position."""
+
+
+class Stop(Struct, frozen=True, tag=True):
+    """Stop where we are and end every note."""
+
+
+class Locate(Struct, frozen=True, tag=True):
+    """Go to a song position, in micro-beats from the start of bar 1."""
+
+    position_ub: int
+
+
+class SetTempo(Struct, frozen=True, tag=True):
+    """Change the tempo at once, 20 to 999 BPM."""
+
+    tempo_bpm: float
+
+
+class Mute(Struct, frozen=True, tag=True):
+    """Mute or unmute a part at once."""
+
+    part: str
+    muted: bool
+
+
+class Panic(Struct, frozen=True, tag=True):
+    """End every note, sounding or not, on every channel that was used, and go on playing."""
+
+
+class Listener(Struct, frozen=True, array_like=True):
+    """One OSC receiver of timed events; ``lookahead_us`` says how far ahead it wants them."""
+
+    host: str
+    port: int
+    lookahead_us: int = 0
+
+
+class SetListeners(Struct, frozen=True, tag=True):
+    """All OSC receivers of timed events; replaces the former list."""
+
+    listeners: tuple[Listener, ...]
+
+
+class EndAfter(Struct, frozen=True, tag=True):
+    """Stop by itself when this many bars of the song have sounded."""
+
+    bars: int
+
+
+class Quit(Struct, frozen=True, tag=True):
+    """End every note and leave."""
+
+
+class TransportState(Struct, frozen=True, tag=True):
+    """The transport as the player has it; sent at every change.
+
+    Attributes:
+        epoch: Counts jumps of the position; bars offered for another epoch are ignored.
+        playing: Whether time runs.
+        us_per_beat: Microseconds in a beat.
+        position_ub: A position on the timeline's line, in micro-beats ...
+        time_us: ... and the monotonic time at which it is reached; while stopped, when it was noted.
+        lead_us: How far ahead of its time the player hands out an event at most.
+    """
+
+    epoch: int
+    playing: bool
+    us_per_beat: int
+    position_ub: int
+    time_us: int
+    lead_us: int
+
+
+class Frozen(Struct, frozen=True, tag=True):
+    """A bar that cannot change any more except by a splice.
+
+    Attributes:
+        origin: ``fresh``: the newest offer; ``last``: the same bar of the last pass; ``again``: the sounding bar
+            repeated; ``empty``: nothing was ever offered; ``splice``: the rest of a bar replaced from ``from_ub`` on.
+        due_us: The bar's freeze line; what was decided at ``at_us``.
+    """
+
+    part: str
+    epoch: int
+    song_bar: int
+    bar: Bar
+    origin: str
+    due_us: int
+    at_us: int
+    muted: bool
+    from_ub: int = 0
+
+
+class MidiIn(Struct, frozen=True, tag=True):
+    """One MIDI message that came in, stamped at the driver's callback."""
+
+    port: str
+    data: bytes
+    at_us: int
+
+
+class PortsState(Struct, frozen=True, tag=True):
+    """Which MIDI ports are open, and one sentence per thing to tell the performer."""
+
+    outputs: tuple[str, ...]
+    inputs: tuple[str, ...]
+    remarks: tuple[str, ...]
+
+
+class PlayerStats(Struct, frozen=True, tag=True):
+    """The player's counters since it started; times in microseconds.
+
+    ``late_histogram`` counts events by lateness below 50, 100, 200, 500, 1000, 2000, 5000, 10000, 20000, and above.
+    """
+
+    events: int
+    late_max_us: int
+    late_histogram: tuple[int, ...]
+    fallbacks: int
+    dropped: int
+    bars: int
+
+
+class Ended(Struct, frozen=True, tag=True):
+    """The bars asked for with ``EndAfter`` have sounded."""
+
+
+ToPlayer = (
+    SetPart
+    | SetBudget
+    | OfferBar
+    | SpliceBar
+    | Start
+    | Continue
+    | Stop
+    | Locate
+    | SetTempo
+    | Mute
+    | Panic
+    | SetListeners
+    | EndAfter
+    | Quit
+)
+FromPlayer = TransportState | Frozen | MidiIn | PortsState | PlayerStats | Ended
+
+LATE_BOUNDS_US: Final = (50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
+
+_encoder = msgspec.json.Encoder()
+_to_player: msgspec.json.Decoder[ToPlayer] = msgspec.json.Decoder(ToPlayer)
+_from_player: msgspec.json.Decoder[FromPlayer] = msgspec.json.Decoder(FromPlayer)
+
+
+def encode(message: ToPlayer | FromPlayer) -> bytes:
+    """The line that carries ``message``, line feed included."""
+    return _encoder.encode(message) + b"\n"
+
+
+def decode_to_player(line: bytes) -> ToPlayer:
+    """The message for the player in ``line``.
+
+    Raises:
+        msgspec.DecodeError: the line is torn or not ours.
+    """
+    return _to_player.decode(line)
+
+
+def decode_from_player(line: bytes) -> FromPlayer:
+    """The message from the player in ``line``.
+
+    Raises:
+        msgspec.DecodeError: the line is torn or not ours.
+    """
+    return _from_player.decode(line)

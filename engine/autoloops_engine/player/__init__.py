@@ -1,0 +1,1 @@
+"""The player's cores: bars held, note ledger, outlets. Neither numpy nor onnxruntime."""

@@ -1,0 +1,1 @@
+"""The session's cores: parts, launches, the life of a bar."""

@@ -1,0 +1,57 @@
+"""What controllers of every kind (OSC, MIDI, keys, web) can do to a session.
+
+Every edge speaks this small protocol; the names are those of the OSC vocabulary: of the performance as a whole
+``tempo``, ``start``, ``continue``, ``stop``, ``panic``; of a part ``z``, ``knob``, ``attr``, ``temperature``, ``seed``,
+``hold``, ``mute``, ``transpose``, ``velocity``, ``length``, ``fire``, ``restart``.
+"""
+
+from typing import NamedTuple, Protocol
+
+Value = int | float | str | bool
+Values = tuple[Value, ...]
+Key = int | str | None
+
+
+class Target(NamedTuple):
+    """One thing that can be set or asked: its name, its part ("" for the whole) and its key (index or attribute)."""
+
+    name: str
+    part: str = ""
+    key: Key = None
+
+
+class Surface(Protocol):
+    """The session as its controllers see it. Thread: the owner's only."""
+
+    def parts(self) -> tuple[str, ...]:
+        """The names of the parts, in order."""
+
+    def attributes(self, part: str) -> tuple[str, ...]:
+        """The attribute faders of a part."""
+
+    def targets(self) -> tuple[Target, ...]:
+        """Everything that has a value, for ``/al/sync``."""
+
+    def get(self, target: Target) -> Values:
+        """The present value.
+
+        Raises:
+            UsageError: there is no such part, index or attribute.
+        """
+
+    def set(self, target: Target, values: Values, now_us: int) -> None:
+        """Set a value.
+
+        Raises:
+            UsageError: there is no such part, index or attribute, or a value is out of range.
+        """
+
+    def act(self, target: Target, values: Values, now_us: int) -> None:
+        """Do what a verb says.
+
+        Raises:
+            UsageError: there is no such part, or an argument makes no sense.
+        """
+
+    def touched(self) -> tuple[Target, ...]:
+        """What changed since the last call, for echoes."""

@@ -1,0 +1,1 @@
+"""Musical time: the timeline, quantisation and the transport."""
