@@ -1,0 +1,1 @@
+"""What tokens mean: bars of notes to and from the steps that models read and write. Pure."""

@@ -1,0 +1,1 @@
+"""Running models: the decoder protocol, onnxruntime behind it, the worker and its time budget."""
