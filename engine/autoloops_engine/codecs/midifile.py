@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Final
 
 import mido
+from mido.midifiles.meta import KeySignatureError, MetaSpec_key_signature, add_meta_spec
 
 from autoloops_engine.codecs.melody import Quantised, RawNote, quantise
 from autoloops_engine.errors import MusicError
@@ -24,6 +25,21 @@ BASS_PROGRAMS: Final = range(32, 40)
 MONOPHONIC_SHARE: Final = 0.9
 # What mido and the codecs below it raise on rubbish; it documents none of it.
 _UNREADABLE = (OSError, EOFError, ValueError, LookupError, TypeError, AttributeError, OverflowError, struct.error)
+
+
+class _LenientKeySignature(MetaSpec_key_signature):  # type: ignore[misc]
+    """Reads an impossible key as C: mido would refuse the whole file, and keys change no note."""
+
+    type = "key_signature"
+
+    def decode(self, message: mido.MetaMessage, data: bytes) -> None:
+        try:
+            super().decode(message, data)
+        except (KeySignatureError, LookupError):
+            message.key = "C"
+
+
+add_meta_spec(_LenientKeySignature)
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,7 +299,8 @@ def _in_common_time(meters: Sequence[Meter], notes: Sequence[RawNote]) -> tuple[
         if inside and meter.is_common:
             remark = None
             if len(inside) < len(notes):
-                remark = f"{len(notes) - len(inside)} notes outside the first stretch in 4/4 are left out."
+                outside = _counted(len(notes) - len(inside), "note")
+                remark = f"Left out: {outside} outside the first stretch in 4/4."
             return _moved(inside, meter.start_ub), remark
     first_ub = notes[0].start_ub
     meter = [m for m in meters if m.start_ub <= first_ub][-1]
@@ -298,17 +315,19 @@ def _moved(notes: Sequence[RawNote], origin_ub: int) -> list[RawNote]:
 def _remarks(quantised: Quantised, bars: int) -> Iterable[str]:
     report = quantised.report
     if report.first_bar:
-        yield f"The first {report.first_bar} bars are silent and left out."
+        yield f"Left out: {_counted(report.first_bar, 'silent bar')} before the first note."
     if report.chords:
-        yield f"{report.chords} notes below a higher one at the same step are dropped."
+        yield f"Dropped: {_counted(report.chords, 'note')} below a higher one at the same step."
     if report.shortened:
-        yield f"{report.shortened} notes end where the next begins."
+        yield f"Shortened: {_counted(report.shortened, 'note')} that sounded into the next."
     if report.folded:
-        yield f"{report.folded} notes outside A0 to C8 are moved by octaves."
+        yield f"Moved by octaves: {_counted(report.folded, 'note')} outside A0 to C8."
     if report.bars > bars:
-        yield (
-            f"From the first note on it is {report.bars} bars long: "
-            f"{len(quantised.windows)} loops of {bars} bars, of which the first comes first."
-        )
+        loops = _counted(len(quantised.windows), "loop")
+        yield f"From the first note on it is {report.bars} bars long: {loops} of {_counted(bars, 'bar')}."
     elif report.bars < bars:
-        yield f"It is {report.bars} bars long: the rest of the {bars} bars is what its last note leaves."
+        yield f"It is {_counted(report.bars, 'bar')} long: the rest of {bars} bars is what its last note leaves."
+
+
+def _counted(count: int, noun: str) -> str:
+    return f"{count} {noun}{'' if count == 1 else 's'}"
