@@ -1,0 +1,252 @@
+"""The table of addresses: the single source for OSC dispatch, MIDI mapping targets and the reference page.
+
+In a template ``PART`` stands for the name of a part, ``I`` for a number counted from 1, ``NAME`` for the name of an
+attribute, ``N`` for a number of packets. A *value* with arguments sets, without arguments asks; a *verb* acts; a
+*stream* is what AutoLoops sends by itself.
+"""
+
+import re
+from dataclasses import dataclass
+from enum import Enum
+from typing import Final
+
+from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
+
+PART_NAME: Final = re.compile(r"[a-z][a-z0-9_-]*")
+MAX_INT: Final = 2**31 - 1
+MAX_LATENT: Final = 100.0
+MAX_LOOKAHEAD_MS: Final = 100.0
+
+
+class Kind(Enum):
+    """What an address does."""
+
+    VALUE = "value"
+    VERB = "verb"
+    STREAM = "stream"
+
+
+class Direction(Enum):
+    """Who sends it: a client (in), AutoLoops (out), or both (asked or set, and answered or echoed)."""
+
+    IN = "in"
+    OUT = "out"
+    BOTH = "in, out"
+
+
+class Type(Enum):
+    """What an argument holds, by its OSC type tag; ``ANY`` takes whatever comes."""
+
+    INT = "i"
+    FLOAT = "f"
+    BOOL = "i 0|1"
+    STRING = "s"
+    ANY = "any"
+
+
+@dataclass(frozen=True, slots=True)
+class Argument:
+    """One argument of an address.
+
+    Attributes:
+        name: What to call it.
+        type: What it holds.
+        low: Least value allowed; none: no bound.
+        high: Greatest value allowed; none: no bound.
+        unit: Unit of the value.
+        default: Value at rest, or the value taken when an optional argument is left out.
+        choices: The words allowed.
+        optional: It may be left out.
+        many: It may be repeated, here at the end of the list.
+    """
+
+    name: str
+    type: Type
+    low: float | None = None
+    high: float | None = None
+    unit: str = ""
+    default: float | str | None = None
+    choices: tuple[str, ...] = ()
+    optional: bool = False
+    many: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One line of the table.
+
+    Attributes:
+        template: The address with its placeholders.
+        kind: What it does.
+        direction: Who sends it.
+        arguments: In order; the optional ones last.
+        help: What it means to a performer.
+        repeated: The arguments from this position on come as a group, any number of times.
+    """
+
+    template: str
+    kind: Kind
+    direction: Direction
+    arguments: tuple[Argument, ...]
+    help: str
+    repeated: int | None = None
+
+    @property
+    def segments(self) -> tuple[str, ...]:
+        """The template after ``/al``, cut at the slashes."""
+        return tuple(self.template.split("/")[2:])
+
+
+_WHEN = Argument(
+    "when",
+    Type.STRING,
+    default="bar",
+    choices=("now", "beat", "bar", "2bars", "4bars", "loop"),
+    optional=True,
+)
+_PITCH = Argument("pitch", Type.INT, 0, 127, "MIDI note number")
+_VELOCITY = Argument("velocity", Type.INT, 1, 127, "MIDI velocity")
+_BEATS = Argument("beats", Type.FLOAT, 0, None, "beats")
+_BAR_ARGUMENTS = (
+    Argument("number", Type.INT, 1, None, "bars, from 1"),
+    Argument("start_beat", Type.FLOAT, 0, None, "beats from bar 1"),
+    _PITCH,
+    Argument("start", Type.FLOAT, None, None, "beats from bar 1"),
+    _BEATS,
+    _VELOCITY,
+    Argument("mute", Type.BOOL, 0, 1),
+)
+
+
+def _value(template: str, argument: Argument, text: str) -> Row:
+    return Row(template, Kind.VALUE, Direction.BOTH, (argument,), text)
+
+
+def _verb(template: str, text: str, *arguments: Argument) -> Row:
+    return Row(template, Kind.VERB, Direction.IN, arguments, text)
+
+
+def _stream(template: str, text: str, *arguments: Argument, repeated: int | None = None) -> Row:
+    return Row(template, Kind.STREAM, Direction.OUT, arguments, text, repeated)
+
+
+_WHOLE: Final = (
+    _verb("/al/start", "Play from bar 1."),
+    _verb("/al/continue", "Play on from here."),
+    _verb("/al/stop", "Stop here and end every note."),
+    _verb("/al/panic", "End every note on every channel, sounding or not, and play on."),
+    _value(
+        "/al/tempo",
+        Argument("bpm", Type.FLOAT, MIN_TEMPO_BPM, MAX_TEMPO_BPM, "BPM", 120.0),
+        "The tempo, changed at once without a jump of the position.",
+    ),
+    _verb(
+        "/al/ping",
+        "Answered by `/al/pong` with the same arguments.",
+        Argument("x", Type.ANY, optional=True, many=True),
+    ),
+    _verb(
+        "/al/listen",
+        "1: state changes, beats, bars and notes go to the sender's host at `port`, and so do answers and errors; "
+        "ends after 60 s without any packet from that host. 0: no more. With a look-ahead the notes come that much "
+        "earlier, in bundles tagged with the intended onset, for receivers that honour time tags.",
+        Argument("on", Type.BOOL, 0, 1),
+        Argument("port", Type.INT, 1, 65535, "", "the sender's port", optional=True),
+        Argument("lookahead_ms", Type.FLOAT, 0, MAX_LOOKAHEAD_MS, "ms", 0.0, optional=True),
+    ),
+    _verb("/al/sync", "All present values, each on its own address."),
+)
+
+_PART: Final = (
+    _value(
+        "/al/PART/z",
+        Argument("coordinate", Type.FLOAT, -MAX_LATENT, MAX_LATENT, many=True),
+        "The whole latent point: setting it brings knobs and attributes to rest; asked, it answers the sum of base "
+        "point, knobs, attributes and motion.",
+    ),
+    _value(
+        "/al/PART/z/I",
+        Argument("coordinate", Type.FLOAT, -MAX_LATENT, MAX_LATENT),
+        "The I-th coordinate of the base point, raw, from 1; knobs and attributes stay where they are.",
+    ),
+    _value(
+        "/al/PART/knob/I",
+        Argument("position", Type.FLOAT, 0, 1, "", 0.5),
+        "The I-th most telling direction, from 1, calibrated so that equal turns change the loop equally.",
+    ),
+    _value("/al/PART/attr/NAME", Argument("position", Type.FLOAT, 0, 1, "", 0.5), "Fader of a musical attribute."),
+    _value(
+        "/al/PART/temperature",
+        Argument("temperature", Type.FLOAT, 0, 4, "", 1.0),
+        "How freely notes are drawn; 0: always the likeliest.",
+    ),
+    _value("/al/PART/seed", Argument("seed", Type.INT, 0, MAX_INT), "Start of the random numbers of this part."),
+    _value(
+        "/al/PART/hold",
+        Argument("hold", Type.BOOL, 0, 1, "", 1),
+        "1: the loop repeats as it is; 0: it varies in every pass.",
+    ),
+    _value("/al/PART/mute", Argument("mute", Type.BOOL, 0, 1, "", 0), "1: silent, at once; the loop runs on."),
+    _value("/al/PART/transpose", Argument("semitones", Type.INT, -48, 48, "semitones", 0), "Moves every pitch."),
+    _value("/al/PART/velocity", Argument("factor", Type.FLOAT, 0, 2, "", 1.0), "Multiplies every velocity."),
+    _value("/al/PART/length", Argument("bars", Type.INT, 1, 64, "bars"), "Length of the loop."),
+    _verb(
+        "/al/PART/fire",
+        "Launch: `new` a new point and seed, `vary` one near by, `again` the same from its start.",
+        Argument("what", Type.STRING, default="new", choices=("new", "vary", "again"), optional=True),
+        _WHEN,
+    ),
+    _verb("/al/PART/restart", "Bar 1 of the loop falls on the launch point.", _WHEN),
+)
+
+_OUT: Final = (
+    _stream("/al/pong", "The answer to `/al/ping`.", Argument("x", Type.ANY, optional=True, many=True)),
+    _stream("/al/playing", "1: time runs; 0: stopped. Sent at every change.", Argument("playing", Type.BOOL, 0, 1)),
+    _stream("/al/beat", "A beat begins.", Argument("n", Type.INT, 1, None, "beats, from 1")),
+    _stream("/al/bar", "A bar begins.", Argument("n", Type.INT, 1, None, "bars, from 1")),
+    _stream(
+        "/al/PART/note",
+        "A note begins, in a bundle tagged with the intended onset; `beats` is the length known now, at most up to "
+        "the bar line.",
+        _PITCH,
+        _VELOCITY,
+        _BEATS,
+    ),
+    _stream("/al/PART/tie", "The note goes on without a new attack, for so many beats more.", _PITCH, _BEATS),
+    _stream("/al/PART/off", "The note ends earlier than announced (stop, mute, swap, panic).", _PITCH),
+    _stream(
+        "/al/PART/bar",
+        "A bar ahead of its sounding, when it is frozen; one group of five for each note that begins in it. A number "
+        "sent before replaces that bar from the present position on. Notes tied over from the bar before come as "
+        "`/al/PART/tie` at the bar line.",
+        *_BAR_ARGUMENTS,
+        repeated=2,
+    ),
+    _stream(
+        "/al/PART/bar/I/N",
+        "A bar too long for one packet of 1.4 kB comes in N packets, I from 1 to N, each with the same number and "
+        "start_beat and the next notes.",
+        *_BAR_ARGUMENTS,
+        repeated=2,
+    ),
+    _stream(
+        "/al/error",
+        "Something sent could not be done.",
+        Argument("address", Type.STRING),
+        Argument("reason", Type.STRING),
+    ),
+)
+
+TABLE: Final[tuple[Row, ...]] = (*_WHOLE, *_PART, *_OUT)
+
+# Words of addresses to come are kept free beside those in use, so that no rig breaks when they arrive.
+_TO_COME: Final = (
+    "back chords clock keep learn link map model morph nudge part parts position redo replay scale slot solo stats "
+    "swing tap undo"
+)
+RESERVED: Final = frozenset({row.segments[0] for row in TABLE} - {"PART"} | set(_TO_COME.split()))
+
+
+def is_part_name(name: str) -> bool:
+    """Whether ``name`` can be that of a part: a lower-case word that the table does not use itself."""
+    return PART_NAME.fullmatch(name) is not None and name not in RESERVED

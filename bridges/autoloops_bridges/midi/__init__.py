@@ -1,0 +1,1 @@
+"""MIDI: bytes, the MIDI systems of the machine, and their ports."""

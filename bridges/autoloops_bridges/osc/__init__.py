@@ -1,0 +1,1 @@
+"""OSC: bytes, time tags, listeners, the edge of the main process and the sink of the player."""
