@@ -12,6 +12,7 @@ class Kind(IntEnum):
     ON = 2
     BEAT = 3
     BAR = 4
+    SILENCE = 5
 
 
 class Event(NamedTuple):
@@ -21,7 +22,8 @@ class Event(NamedTuple):
         at_us: Intended time on the monotonic clock.
         kind: What happens.
         part: The part's name; empty for ``BEAT`` and ``BAR``.
-        channel: MIDI channel, 1 to 16; 0 for ``BEAT`` and ``BAR``.
+        channel: MIDI channel, 1 to 16; 0 for ``BEAT`` and ``BAR``. ``SILENCE`` asks a MIDI sink for All Sound Off and
+            All Notes Off on the channel, behind the note-offs of a panic.
         number: MIDI note number; for ``BEAT`` and ``BAR`` the number of the beat or bar, counted from 1.
         velocity: MIDI velocity of an ``ON``, else 0.
         length_ub: Length known at the time of an ``ON`` or ``TIE``, in micro-beats.

@@ -1,0 +1,311 @@
+"""The player: transport, freezing, and the events for every sink, driven by messages and by time alone.
+
+Nothing here opens a port, reads a clock or waits. The shell hands in each message with the time at which it came,
+calls ``advance`` no later than ``next_deadline_us`` and gives the events to the sinks.
+"""
+
+from typing import assert_never
+
+from msgspec.structs import replace
+
+from autoloops_engine.messages import (
+    Continue,
+    EndAfter,
+    Ended,
+    FromPlayer,
+    Frozen,
+    Locate,
+    Mute,
+    OfferBar,
+    Panic,
+    Quit,
+    SetBudget,
+    SetListeners,
+    SetPart,
+    SetTempo,
+    SpliceBar,
+    Start,
+    Stop,
+    ToPlayer,
+    TransportState,
+)
+from autoloops_engine.player.bars import PartBars
+from autoloops_engine.player.events import Event, Kind
+from autoloops_engine.player.outlet import Outlet, Part
+from autoloops_engine.time.timeline import Timeline, bar_of
+from autoloops_engine.units import BAR_UB, UB_PER_BEAT, us_per_beat
+
+# Time between a start and its first event, so that a wake-up a little late does not make the first note late.
+START_DELAY_US = 2_000
+
+Emission = tuple[str, Event]
+
+
+class Player:
+    """Plays the bars it holds. Thread: the timing thread only. Blocks: never.
+
+    Args:
+        tempo_bpm: Tempo to begin with, 20 to 999.
+        now_us: The present monotonic time.
+    """
+
+    def __init__(self, tempo_bpm: float, now_us: int) -> None:
+        self._timeline = Timeline(us_per_beat(tempo_bpm), 0, now_us)
+        self._playing = False
+        self._epoch = 0
+        self._from_ub = 0
+        self._budget_us = 0
+        self._end_ub: int | None = None
+        self._parts: dict[str, PartBars] = {}
+        self._outlets: dict[str, Outlet] = {}
+        self._messages: list[FromPlayer] = []
+        self._emissions: list[Emission] = []
+        self.fallbacks = 0
+        self.dropped = 0
+        self.bars = 0
+
+    def attach(self, key: str, lead_us: int, now_us: int) -> None:
+        """Serve another sink from now on; it hears what begins after this moment."""
+        outlet = Outlet(lead_us)
+        self._outlets[key] = outlet
+        position_ub = self._position_ub(now_us + lead_us)
+        self._line_up(outlet, position_ub)
+        outlet.roll(position_ub)
+        self._report(now_us)
+
+    def detach(self, key: str, now_us: int) -> None:
+        """Serve a sink no more; its note-offs are in the next ``advance``."""
+        outlet = self._outlets.pop(key)
+        self._emissions += [(key, event) for event in outlet.end_sounding(now_us)]
+        self._report(now_us)
+
+    def handle(self, message: ToPlayer, now_us: int) -> None:
+        """Take a message from the main process; ``advance`` to ``now_us`` comes first."""
+        match message:
+            case OfferBar() | SpliceBar():
+                self._take_bar(message, now_us)
+            case SetPart():
+                self._set_part(message, now_us)
+            case SetBudget(budget_us=budget_us):
+                self._budget_us = budget_us
+            case Start() | Continue() | Stop() | Locate() | SetTempo():
+                self._transport(message, now_us)
+            case Mute(part=part, muted=muted):
+                self._mute(part, muted=muted, now_us=now_us)
+            case Panic():
+                self._panic(now_us)
+            case EndAfter(bars=bars):
+                self._end_ub = bars * BAR_UB
+            case Quit():
+                self._stop(now_us)
+            case SetListeners():
+                # Listeners are sinks: the shell attaches and detaches them.
+                pass
+            case _:
+                assert_never(message)
+
+    def advance(self, now_us: int) -> list[Emission]:
+        """Everything due by ``now_us``, per sink in order of time."""
+        if self._playing:
+            self._freeze_due(now_us)
+            parts = self._outlet_parts()
+            for key, outlet in self._outlets.items():
+                events = outlet.serve(self._timeline, parts, self._end_ub, now_us)
+                self._emissions += [(key, event) for event in events]
+            if self._end_ub is not None and self._timeline.time_of(self._end_ub) <= now_us:
+                self._stop(now_us)
+                self._messages.append(Ended())
+        emissions, self._emissions = self._emissions, []
+        return emissions
+
+    def next_deadline_us(self) -> int | None:
+        """When ``advance`` has to be called next; None while nothing can become due."""
+        if self._emissions:
+            return self._timeline.time_us
+        if not self._playing:
+            return None
+        times_us = [self._freeze_line_us(bars) for bars in self._parts.values() if not self._past_end(bars.next_bar)]
+        parts = self._outlet_parts()
+        times_us += [outlet.next_deadline_us(self._timeline, parts) for outlet in self._outlets.values()]
+        if self._end_ub is not None:
+            end_us = self._timeline.time_of(self._end_ub)
+            times_us = [min(time_us, end_us) for time_us in times_us] or [end_us]
+        return min(times_us, default=None)
+
+    def take_messages(self) -> list[FromPlayer]:
+        """What the main process has to be told since the last call."""
+        messages, self._messages = self._messages, []
+        return messages
+
+    def state(self, now_us: int) -> TransportState:
+        """The transport as it is."""
+        position_ub, time_us = self._timeline.position_ub, self._timeline.time_us
+        if not self._playing:
+            time_us = now_us
+        return TransportState(
+            self._epoch, self._playing, self._timeline.us_per_beat, position_ub, time_us, self._lead_us()
+        )
+
+    # -- transport -------------------------------------------------------------------------------------------------
+
+    def _transport(self, message: Start | Continue | Stop | Locate | SetTempo, now_us: int) -> None:
+        match message:
+            case Start():
+                self._jump(0, now_us)
+                for bars in self._parts.values():
+                    bars.route = replace(bars.route, origin_bar=0)
+                self._roll(now_us)
+            case Continue() if not self._playing:
+                self._roll(now_us)
+            case Stop():
+                self._stop(now_us)
+            case Locate(position_ub=position_ub):
+                was_playing = self._playing
+                self._jump(position_ub, now_us)
+                if was_playing:
+                    self._roll(now_us)
+            case SetTempo(tempo_bpm=tempo_bpm):
+                if self._playing:
+                    self._timeline = self._timeline.with_tempo(us_per_beat(tempo_bpm), now_us)
+                else:
+                    self._timeline = Timeline(us_per_beat(tempo_bpm), self._timeline.position_ub, now_us)
+        self._report(now_us)
+
+    def _jump(self, position_ub: int, now_us: int) -> None:
+        self._end_all(now_us)
+        for outlet in self._outlets.values():
+            outlet.clear()
+        self._playing = False
+        self._epoch += 1
+        self._timeline = Timeline(self._timeline.us_per_beat, position_ub, now_us)
+        for bars in self._parts.values():
+            bars.jump(bar_of(position_ub))
+
+    def _roll(self, now_us: int) -> None:
+        routes = [bars.route for bars in self._parts.values()]
+        early_ub = max((route.early_ub for route in routes), default=0)
+        ahead_us = early_ub * self._timeline.us_per_beat // UB_PER_BEAT
+        ahead_us += max((-route.offset_us for route in routes if route.offset_us < 0), default=0)
+        position_ub = self._timeline.position_ub
+        start_us = now_us + START_DELAY_US + self._lead_us() + ahead_us
+        self._timeline = Timeline(self._timeline.us_per_beat, position_ub, start_us)
+        # From a bar line on, notes that come early are part of the bar; within a bar, what lies behind is over.
+        self._from_ub = position_ub - early_ub if position_ub % BAR_UB == 0 else position_ub
+        self._playing = True
+        for outlet in self._outlets.values():
+            self._line_up(outlet, self._from_ub)
+            outlet.roll(position_ub)
+
+    def _stop(self, now_us: int) -> None:
+        if not self._playing:
+            return
+        self._end_all(now_us)
+        position_ub = self._position_ub(now_us)
+        self._playing = False
+        self._timeline = Timeline(self._timeline.us_per_beat, position_ub, now_us)
+        for outlet in self._outlets.values():
+            outlet.clear()
+        self._report(now_us)
+
+    def _position_ub(self, at_us: int) -> int:
+        if not self._playing:
+            return self._timeline.position_ub
+        position_ub = max(self._timeline.position_at(at_us), self._from_ub, 0)
+        return position_ub if self._end_ub is None else min(position_ub, self._end_ub)
+
+    def _report(self, now_us: int) -> None:
+        self._messages.append(self.state(now_us))
+
+    # -- bars ------------------------------------------------------------------------------------------------------
+
+    def _lead_us(self) -> int:
+        return max((outlet.lead_us for outlet in self._outlets.values()), default=0)
+
+    def _past_end(self, song_bar: int) -> bool:
+        return self._end_ub is not None and song_bar * BAR_UB >= self._end_ub
+
+    def _freeze_line_us(self, bars: PartBars) -> int:
+        return bars.freeze_line_us(bars.next_bar, self._timeline, self._lead_us() + self._budget_us)
+
+    def _freeze_due(self, now_us: int) -> None:
+        for bars in self._parts.values():
+            while not self._past_end(bars.next_bar) and (due_us := self._freeze_line_us(bars)) <= now_us:
+                frozen = bars.freeze(self._epoch, due_us, now_us)
+                self._messages.append(frozen)
+                self.bars += 1
+                self.fallbacks += frozen.origin != "fresh"
+                ties = bars.ties(frozen.song_bar)
+                for outlet in self._outlets.values():
+                    outlet.add_bar(frozen.part, frozen.song_bar, frozen.bar, ties, self._from_ub)
+
+    def _take_bar(self, message: OfferBar | SpliceBar, now_us: int) -> None:
+        bars = self._parts.get(message.part)
+        if bars is None:
+            self.dropped += 1
+        elif isinstance(message, OfferBar):
+            self.dropped += not bars.offer(message.epoch, message.song_bar, message.bar, self._epoch)
+        else:
+            self._splice(bars, message, now_us)
+
+    def _splice(self, bars: PartBars, message: SpliceBar, now_us: int) -> None:
+        if message.epoch != self._epoch or not bars.replace(message.song_bar, message.bar):
+            self.dropped += 1
+            return
+        splice_ub = message.song_bar * BAR_UB + message.from_ub
+        ties = message.bar.ties if message.from_ub else bars.ties(message.song_bar)
+        part = Part(bars.route, bars.muted)
+        if self._playing:
+            for outlet in self._outlets.values():
+                outlet.splice(part, message.song_bar, message.bar, ties, splice_ub, self._timeline)
+        self._messages.append(
+            Frozen(
+                message.part,
+                self._epoch,
+                message.song_bar,
+                message.bar,
+                "splice",
+                now_us,
+                now_us,
+                bars.muted,
+                message.from_ub,
+            )
+        )
+
+    def _line_up(self, outlet: Outlet, position_ub: int) -> None:
+        outlet.clear()
+        for name, bars in self._parts.items():
+            for song_bar, bar in bars.frozen(bar_of(position_ub)):
+                outlet.add_bar(name, song_bar, bar, bars.ties(song_bar), position_ub)
+
+    # -- parts -----------------------------------------------------------------------------------------------------
+
+    def _outlet_parts(self) -> dict[str, Part]:
+        return {name: Part(bars.route, bars.muted) for name, bars in self._parts.items()}
+
+    def _set_part(self, route: SetPart, now_us: int) -> None:
+        bars = self._parts.get(route.part)
+        if bars is not None:
+            bars.route = route
+            return
+        position_ub = self._position_ub(now_us)
+        first_bar = bar_of(position_ub) + 1 if self._playing else bar_of(position_ub)
+        self._parts[route.part] = PartBars(route, first_bar)
+
+    def _mute(self, part: str, *, muted: bool, now_us: int) -> None:
+        bars = self._parts.get(part)
+        if bars is None or bars.muted == muted:
+            return
+        bars.muted = muted
+        if muted:
+            for key, outlet in self._outlets.items():
+                self._emissions += [(key, event) for event in outlet.end_sounding(now_us, (part,))]
+
+    def _end_all(self, now_us: int) -> None:
+        for key, outlet in self._outlets.items():
+            self._emissions += [(key, event) for event in outlet.end_sounding(now_us)]
+
+    def _panic(self, now_us: int) -> None:
+        self._end_all(now_us)
+        channels = sorted({bars.route.channel for bars in self._parts.values()})
+        for key in self._outlets:
+            self._emissions += [(key, Event(now_us, Kind.SILENCE, "", channel, 0)) for channel in channels]

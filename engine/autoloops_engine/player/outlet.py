@@ -1,0 +1,106 @@
+"""One sink's view of the performance: a voice for each part, the beats, and how far it was served."""
+
+from msgspec import Struct
+
+from autoloops_engine.messages import SetPart
+from autoloops_engine.notes import Bar, Tie
+from autoloops_engine.player.events import Event, Kind
+from autoloops_engine.player.voice import Voice
+from autoloops_engine.time.quantum import next_multiple
+from autoloops_engine.time.timeline import Timeline
+from autoloops_engine.units import BAR_UB, UB_PER_BEAT
+
+
+class Part(Struct, frozen=True):
+    """What an outlet has to know of a part at one moment."""
+
+    route: SetPart
+    muted: bool
+
+
+class Outlet:
+    """Hands out every event ``lead_us`` ahead of its time.
+
+    Args:
+        lead_us: How far ahead the sink wants its events, in microseconds.
+    """
+
+    def __init__(self, lead_us: int) -> None:
+        self.lead_us = lead_us
+        self._voices: dict[str, Voice] = {}
+        self._served_us = 0
+        self._next_beat_ub = 0
+
+    def voice(self, part: str) -> Voice:
+        """The voice of a part, made when first asked for."""
+        if part not in self._voices:
+            self._voices[part] = Voice(part)
+        return self._voices[part]
+
+    def roll(self, position_ub: int) -> None:
+        """Time starts to run at ``position_ub``."""
+        self._next_beat_ub = next_multiple(position_ub, UB_PER_BEAT)
+
+    def add_bar(self, part: str, song_bar: int, bar: Bar, ties: tuple[Tie, ...], from_ub: int) -> None:
+        """Line up a frozen bar; see ``Voice.add_bar``."""
+        self.voice(part).add_bar(song_bar, bar, ties, from_ub)
+
+    def splice(
+        self, part: Part, song_bar: int, bar: Bar, ties: tuple[Tie, ...], splice_ub: int, timeline: Timeline
+    ) -> None:
+        """Replace the rest of a bar from ``splice_ub`` on, or from where this sink was served up to."""
+        served_ub = timeline.position_at(self._served_us - part.route.offset_us) + 1
+        self.voice(part.route.part).splice(song_bar, bar, ties, splice_ub, max(splice_ub, served_ub))
+
+    def serve(self, timeline: Timeline, parts: dict[str, Part], end_ub: int | None, now_us: int) -> list[Event]:
+        """The events due up to ``now_us`` plus the lead, in order of time."""
+        horizon_us = now_us + self.lead_us
+        events = self._beats(timeline, horizon_us, end_ub)
+        for name, part in parts.items():
+            offset_us = part.route.offset_us
+
+            def due(at_ub: int, kind: Kind, offset_us: int = offset_us) -> bool:
+                if end_ub is not None and (at_ub > end_ub or (at_ub == end_ub and kind != Kind.OFF)):
+                    return False
+                return timeline.time_of(at_ub) + offset_us <= horizon_us
+
+            events += self.voice(name).emit(timeline, due, offset_us, part.route.channel, muted=part.muted)
+        self._served_us = max(self._served_us, horizon_us)
+        events.sort(key=lambda event: (event.at_us, event.kind))
+        return events
+
+    def next_deadline_us(self, timeline: Timeline, parts: dict[str, Part]) -> int:
+        """When this sink is to be served next."""
+        times_us = [timeline.time_of(self._next_beat_ub)]
+        for name, part in parts.items():
+            position_ub = self.voice(name).next_position_ub()
+            if position_ub is not None:
+                times_us.append(timeline.time_of(position_ub) + part.route.offset_us)
+        return min(times_us) - self.lead_us
+
+    def end_sounding(self, now_us: int, parts: tuple[str, ...] | None = None) -> list[Event]:
+        """End what sounds, of these parts or of all, as soon as the sink can still be told."""
+        at_us = max(now_us, self._served_us)
+        return [
+            event
+            for name, voice in self._voices.items()
+            if parts is None or name in parts
+            for event in voice.end_sounding(at_us)
+        ]
+
+    def clear(self) -> None:
+        """Forget what is lined up; what sounds must have been ended."""
+        for voice in self._voices.values():
+            voice.clear()
+
+    def _beats(self, timeline: Timeline, horizon_us: int, end_ub: int | None) -> list[Event]:
+        events: list[Event] = []
+        while timeline.time_of(self._next_beat_ub) <= horizon_us and (end_ub is None or self._next_beat_ub < end_ub):
+            at_us = timeline.time_of(self._next_beat_ub)
+            bar, rest_ub = divmod(self._next_beat_ub, BAR_UB)
+            if rest_ub == 0:
+                events.append(Event(at_us, Kind.BAR, "", 0, bar + 1, us_per_beat=timeline.us_per_beat))
+            beat = self._next_beat_ub // UB_PER_BEAT
+            events.append(Event(at_us, Kind.BEAT, "", 0, beat + 1, us_per_beat=timeline.us_per_beat))
+            self._next_beat_ub += UB_PER_BEAT
+        return events
