@@ -125,7 +125,7 @@ def test_a_splice_replaces_the_rest_of_the_sounding_bar() -> None:
 
 def test_a_splice_may_tie_what_sounds() -> None:
     old = Bar(1, 0, (note(0, 60, 16, held=True),))
-    new = Bar(2, 0, (), (Tie(60, 4 * STEP_UB),))
+    new = Bar(2, 0, (), (Tie(60, 12 * STEP_UB),))
     at: dict[int, list[ToPlayer]] = {BEAT_US: [SpliceBar("melody", 1, 0, 8 * STEP_UB, new)]}
     events = run(player(MELODY, OfferBar("melody", 1, 0, old), Start()), BAR_US - 1, at)
     assert of(events, Kind.OFF) == [(3 * BEAT_US, 60)]
@@ -222,23 +222,19 @@ def performances(draw: st.DrawFn) -> dict[int, list[ToPlayer]]:
         at_us = draw(st.integers(1, 6 * BAR_US))
         part = draw(st.sampled_from(["melody", "bass"]))
         bar = Bar(serial, draw(st.integers(0, serial)), tuple(draw(NOTES)), (Tie(61, STEP_UB), Tie(62, BAR_UB, True)))
-        message: ToPlayer = draw(
-            st.sampled_from(
-                [
-                    OfferBar(part, epoch, serial % 7, bar),
-                    OfferBar(part, epoch, serial % 7, bar),
-                    SpliceBar(part, epoch, at_us // BAR_US, (serial % 16) * STEP_UB, bar),
-                    Mute(part, bool(serial % 2)),
-                    SetTempo(60.0 + 20 * serial),
-                    Stop(),
-                    Continue(),
-                    Start(),
-                    Locate(serial * UB_PER_BEAT),
-                    Panic(),
-                ]
-            )
-        )
-        messages.setdefault(at_us, []).append(message)
+        choices: list[ToPlayer] = [
+            OfferBar(part, epoch, serial % 7, bar),
+            OfferBar(part, epoch, serial % 7, bar),
+            SpliceBar(part, epoch, at_us // BAR_US, (serial % 16) * STEP_UB, bar),
+            Mute(part, bool(serial % 2)),
+            SetTempo(60.0 + 20 * serial),
+            Stop(),
+            Continue(),
+            Start(),
+            Locate(serial * UB_PER_BEAT),
+            Panic(),
+        ]
+        messages.setdefault(at_us, []).append(draw(st.sampled_from(choices)))
     return messages
 
 

@@ -23,7 +23,7 @@ class _Off(NamedTuple):
 
 class _Cut(NamedTuple):
     ties: dict[int, Tie]
-    origin_ub: int
+    line_ub: int
 
 
 class _Pending(NamedTuple):
@@ -77,7 +77,7 @@ class Voice:
         Args:
             song_bar: The bar that was lined up before.
             bar: The notes that take over.
-            ties: Those of its ties that hold; their lengths count from ``splice_ub``.
+            ties: Those of its ties that hold; their lengths count from the bar line, as ever.
             splice_ub: The position it was made for, in micro-beats from the start of bar 1.
             from_ub: The position from which it can still take over.
         """
@@ -93,7 +93,7 @@ class Voice:
             # Nothing of the bar has sounded: its bar line decides about held notes as ever.
             self.add_bar(song_bar, bar, ties, from_ub)
             return
-        self._push(from_ub, Kind.TIE, _Cut({tie.pitch: tie for tie in ties}, splice_ub))
+        self._push(from_ub, Kind.TIE, _Cut({tie.pitch: tie for tie in ties}, line_ub))
         for note in bar.notes:
             if line_ub + note.start_ub >= from_ub:
                 self._push(line_ub + note.start_ub, Kind.ON, _On(song_bar, note))
@@ -124,7 +124,7 @@ class Voice:
                 case _Off():
                     self._release(events, action, at_ub, at_us, timeline.us_per_beat)
                 case _Cut():
-                    self._cut(events, action, at_us, timeline.us_per_beat)
+                    self._cut(events, action, at_ub, at_us, timeline.us_per_beat)
         return events
 
     def end_sounding(self, at_us: int) -> list[Event]:
@@ -173,17 +173,17 @@ class Voice:
         if tie is None:
             events.append(self._end(off.pitch, at_us, early=False))
         else:
-            self._hold(events, tie, at_ub + tie.duration_ub, at_us, us_per_beat)
+            self._hold(events, tie, at_ub, at_ub + tie.duration_ub, at_us, us_per_beat)
 
-    def _cut(self, events: list[Event], cut: _Cut, at_us: int, us_per_beat: int) -> None:
+    def _cut(self, events: list[Event], cut: _Cut, at_ub: int, at_us: int, us_per_beat: int) -> None:
         for pitch in list(self._sounding):
             tie = cut.ties.get(pitch)
             if tie is None:
                 events.append(self._end(pitch, at_us, early=True))
             else:
-                self._hold(events, tie, cut.origin_ub + tie.duration_ub, at_us, us_per_beat)
+                self._hold(events, tie, at_ub, cut.line_ub + tie.duration_ub, at_us, us_per_beat)
 
-    def _hold(self, events: list[Event], tie: Tie, end_ub: int, at_us: int, us_per_beat: int) -> None:
+    def _hold(self, events: list[Event], tie: Tie, at_ub: int, end_ub: int, at_us: int, us_per_beat: int) -> None:
         sounding = self._sounding[tie.pitch]
         self._serial += 1
         self._sounding[tie.pitch] = sounding._replace(serial=self._serial)
@@ -196,7 +196,7 @@ class Voice:
                 self._part,
                 sounding.channel,
                 tie.pitch,
-                length_ub=tie.duration_ub,
+                length_ub=end_ub - at_ub,
                 us_per_beat=us_per_beat,
             )
         )
