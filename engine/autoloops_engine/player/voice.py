@@ -147,6 +147,8 @@ class Voice:
             if sounding.since_us >= at_us:
                 # Struck twice at one instant: once is all that can be heard.
                 return
+            # A tie at this very instant is overtaken by the new attack.
+            events[:] = [e for e in events if not (e.kind == Kind.TIE and e.number == note.pitch and e.at_us == at_us)]
             events.append(self._end(note.pitch, at_us, early=True))
         self._serial += 1
         self._sounding[note.pitch] = _Sounding(self._serial, channel, at_us)
