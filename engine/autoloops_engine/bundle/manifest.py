@@ -1,0 +1,241 @@
+"""What a bundle says about itself: the schema of ``manifest.json``.
+
+The engine defines and reads it, export writes it. A reader accepts its own schema version and older ones;
+fields may be added with defaults within a version, anything else is a new version.
+"""
+
+from itertools import pairwise
+from typing import Annotated, Final, Literal
+
+import msgspec
+from msgspec import Meta, Struct
+
+from autoloops_engine.errors import BundleError
+
+SCHEMA_VERSION: Final = 1
+MANIFEST_NAME: Final = "manifest.json"
+MAX_MANIFEST_BYTES: Final = 4 * 1024 * 1024
+
+KNOB_REST: Final = 0.5
+
+Count = Annotated[int, Meta(ge=1, le=1_000_000)]
+Identifier = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
+GraphName = Literal["encoder", "start", "bar"]
+Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
+
+
+class Tensor(Struct, frozen=True, forbid_unknown_fields=True):
+    """An input or output of a graph.
+
+    Attributes:
+        name: Its name in the graph.
+        dtype: Element type.
+        shape: Sizes by axis; a name such as ``batch`` stands for any size.
+    """
+
+    name: str
+    dtype: Literal["float32", "int64"]
+    shape: tuple[int | str, ...]
+
+
+class Graph(Struct, frozen=True, forbid_unknown_fields=True):
+    """One ONNX graph of the bundle."""
+
+    file: str
+    inputs: tuple[Tensor, ...]
+    outputs: tuple[Tensor, ...]
+
+
+class Output(Struct, frozen=True):
+    """A part that the model plays.
+
+    Attributes:
+        part: What the player calls it: melody, bass, drums.
+        codec: How its tokens are read, ``melody-90`` for MusicVAE's 90 classes.
+        classes: Size of the vocabulary.
+    """
+
+    part: Identifier
+    codec: str
+    classes: Count
+
+
+class Sampling(Struct, frozen=True):
+    """How to sample when nobody says otherwise."""
+
+    temperature: Annotated[float, Meta(ge=0.0, le=10.0)] = 1.0
+
+
+class Knob(Struct, frozen=True):
+    """A ranked latent direction with its calibration.
+
+    Attributes:
+        direction: Unit vector, Z numbers.
+        curve: (travel 0..1, offset along the direction) by rising travel, from 0 to 1, with (0.5, 0).
+        change_per_unit: Mean edit distance (steps) per unit of offset over held-out loops: the rank.
+    """
+
+    direction: tuple[float, ...]
+    curve: tuple[tuple[float, float], ...]
+    change_per_unit: float = 0.0
+
+
+class Attribute(Struct, frozen=True):
+    """A musical attribute with the direction that moves it.
+
+    Attributes:
+        name: Name in the address ``/al/PART/attr/NAME``.
+        direction: Vector, Z numbers.
+        curve: (fader 0..1, offset along the direction) by rising fader, from 0 to 1.
+        rest: Fader position with offset 0.
+    """
+
+    name: Identifier
+    direction: tuple[float, ...]
+    curve: tuple[tuple[float, float], ...]
+    rest: float = 0.5
+
+
+class ParityReport(Struct, frozen=True):
+    """How closely the graphs follow the PyTorch model they were made from.
+
+    Attributes:
+        points: Random latent points, each with its own noise, temperature and forced tokens.
+        max_abs_logit_difference: Over all points, on forced tokens.
+        tolerance: What that difference may be.
+        sampled_tokens: Tokens sampled and compared.
+        exceptions: Tokens that differ although their two best perturbed logits were apart by more than
+            twice the measured difference, as ``point P step S: A instead of B``.
+        near_ties: Tokens that differ because the two best were closer than that.
+    """
+
+    points: int
+    max_abs_logit_difference: float
+    tolerance: float
+    sampled_tokens: int
+    exceptions: tuple[str, ...] = ()
+    near_ties: int = 0
+
+
+class DataSource(Struct, frozen=True):
+    """A corpus the model was trained on, with what its licence asks to be said."""
+
+    name: str
+    licence: str
+    attribution: str
+
+
+class File(Struct, frozen=True, forbid_unknown_fields=True):
+    """Size and sha256 of a file of the bundle."""
+
+    bytes: Annotated[int, Meta(ge=0)]
+    sha256: Sha256
+
+
+class Manifest(Struct, frozen=True):
+    """The content of ``manifest.json``.
+
+    Attributes:
+        schema_version: See :data:`SCHEMA_VERSION`.
+        kind: ``flat``: one state runs through the loop; ``hierarchical``: every bar has its own.
+        name: The bundle's name.
+        created_by: Program and version that wrote it.
+        steps_per_bar: Steps of a bar.
+        bars: Bars of a loop.
+        latent_size: Z.
+        state_size: S, all decoder states in one vector.
+        embedding_size: E, size of a bar's embedding (flat: Z).
+        outputs: The parts it plays, in the order of the graph's outputs.
+        graphs: ``encoder``, ``start`` and ``bar``.
+        files: Every other file of the bundle by its path, ``/`` between folders.
+        sampling: Defaults.
+        knobs: Ranked directions, most telling first; empty until measured.
+        attributes: Attribute directions; empty until measured.
+        accuracy: Measured figures by name.
+        parity: The report of the export's parity check.
+        data: What it was trained on.
+        description: One sentence for people.
+    """
+
+    schema_version: int
+    kind: Literal["flat", "hierarchical"]
+    name: Identifier
+    created_by: str
+    steps_per_bar: Count
+    bars: Count
+    latent_size: Count
+    state_size: Count
+    embedding_size: Count
+    outputs: Annotated[tuple[Output, ...], Meta(min_length=1)]
+    graphs: dict[GraphName, Graph]
+    files: dict[str, File]
+    sampling: Sampling = Sampling()
+    knobs: tuple[Knob, ...] = ()
+    attributes: tuple[Attribute, ...] = ()
+    accuracy: dict[str, float] = {}
+    parity: ParityReport | None = None
+    data: tuple[DataSource, ...] = ()
+    description: str = ""
+
+
+class _Version(Struct):
+    schema_version: int
+
+
+def parse_manifest(content: bytes, source: str) -> Manifest:
+    """Reads and checks a manifest.
+
+    Args:
+        content: The JSON text.
+        source: What to call the bundle in error messages.
+
+    Raises:
+        BundleError: it is damaged, too new or contradicts itself.
+    """
+    try:
+        version = msgspec.json.decode(content, type=_Version).schema_version
+        if version > SCHEMA_VERSION:
+            raise BundleError(
+                f"{source} has manifest version {version} and this program reads up to {SCHEMA_VERSION}; "
+                "update autoloops to use it."
+            )
+        manifest = msgspec.json.decode(content, type=Manifest)
+    except (msgspec.MsgspecError, ValueError, RecursionError) as error:
+        raise BundleError(f"{source} has a damaged {MANIFEST_NAME} ({error}); export or download it again.") from error
+    contradiction = _contradiction(manifest)
+    if contradiction:
+        raise BundleError(f"{source} contradicts itself: {contradiction}; export or download it again.")
+    return manifest
+
+
+def _contradiction(manifest: Manifest) -> str | None:
+    """What cannot be true of the manifest together; None when all is well."""
+    missing = {"encoder", "start", "bar"} - set(manifest.graphs)
+    if missing:
+        return f"the graph {min(missing)} is missing"
+    for name, graph in manifest.graphs.items():
+        if graph.file not in manifest.files:
+            return f"the file {graph.file} of the graph {name} is not listed"
+    for index, knob in enumerate(manifest.knobs, 1):
+        fault = _fault(knob.direction, knob.curve, KNOB_REST, manifest.latent_size)
+        if fault:
+            return f"knob {index} has {fault}"
+    for attribute in manifest.attributes:
+        fault = _fault(attribute.direction, attribute.curve, attribute.rest, manifest.latent_size)
+        if fault:
+            return f"the attribute {attribute.name} has {fault}"
+    return None
+
+
+def _fault(
+    direction: tuple[float, ...], curve: tuple[tuple[float, float], ...], rest: float, latent_size: int
+) -> str | None:
+    if len(direction) != latent_size:
+        return f"{len(direction)} coordinates, not {latent_size}"
+    travels = [travel for travel, _ in curve]
+    rising = all(before < after for before, after in pairwise(travels))
+    if len(travels) < 2 or not rising or travels[0] != 0.0 or travels[-1] != 1.0:
+        return "a curve that does not run from 0 to 1"
+    if (rest, 0.0) not in curve:
+        return "a curve that is not 0 at rest"
+    return None

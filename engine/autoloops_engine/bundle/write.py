@@ -1,0 +1,50 @@
+"""Writing a bundle: the side that export uses."""
+
+import hashlib
+import shutil
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import msgspec
+
+from autoloops_engine.bundle.load import is_safe_path
+from autoloops_engine.bundle.manifest import MANIFEST_NAME, File, Manifest
+
+
+def write_bundle(directory: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Manifest:
+    """Writes a bundle as a whole or not at all; one that is there already is replaced.
+
+    Args:
+        directory: Where the bundle shall lie; its parents are made.
+        manifest: Everything but ``files``, which is filled in here.
+        files: Every file but the manifest, by path.
+
+    Returns:
+        The manifest as written.
+
+    Raises:
+        OSError: the disk refuses.
+        ValueError: a path is unsafe, or ``directory`` holds something else than a bundle.
+    """
+    for name in files:
+        if not is_safe_path(name) or name == MANIFEST_NAME:
+            raise ValueError(f"{name!r} cannot be a file of a bundle.")
+    if directory.exists() and not (directory / MANIFEST_NAME).is_file() and any(directory.iterdir()):
+        raise ValueError(f"{directory} holds something else than a bundle; choose another folder.")
+    listed = {name: File(len(data), hashlib.sha256(data).hexdigest()) for name, data in sorted(files.items())}
+    complete = msgspec.structs.replace(manifest, files=listed)
+    directory.parent.mkdir(parents=True, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}-") as scratch:
+        fresh = Path(scratch) / "fresh"
+        fresh.mkdir(mode=0o755)
+        for name, data in files.items():
+            target = fresh / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            target.write_bytes(data)
+        text = msgspec.json.format(msgspec.json.encode(complete), indent=1)
+        (fresh / MANIFEST_NAME).write_bytes(text + b"\n")
+        if directory.exists():
+            shutil.move(directory, Path(scratch) / "replaced")
+        fresh.rename(directory)
+    return complete

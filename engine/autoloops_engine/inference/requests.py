@@ -1,0 +1,121 @@
+"""Asking for one bar of a loop, and answering it with a decoder."""
+
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+
+from autoloops_engine.errors import ModelError
+from autoloops_engine.inference.decoder import DecodedSteps, Decoder, Floats
+from autoloops_engine.philox import gumbel
+
+FIRST_PREVIOUS: Final = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class DecodeRequest:
+    """One bar, or the rest of one, of one part.
+
+    Attributes:
+        part: Name of the part.
+        ticket: Whatever the asker wants to recognise the answer by.
+        z: The latent point, float32 [Z].
+        bar: Bar of the loop, from 0; with ``seed`` and ``pass_index`` it names the noise.
+        seed: Seed of the part.
+        pass_index: 0 while the part holds, the number of the pass while it varies.
+        temperature: From 0 (greedy).
+        state: State to go on from, float32 [S]; None: the loop begins afresh at ``z``. A flat model then
+            decodes the bars before ``bar`` too, with their own noise, and throws them away.
+        previous: The last token before ``first_step``; with ``state`` None only hierarchical models
+            use it.
+        first_step: 0, or the step from which the rest of the bar is decoded, with ``state`` the state
+            after the step before.
+        bias: Added to the logits, float32 [16, C] for the whole bar; None: nothing.
+    """
+
+    part: str
+    ticket: int
+    z: Floats
+    bar: int
+    seed: int
+    pass_index: int = 0
+    temperature: float = 1.0
+    state: Floats | None = None
+    previous: int = FIRST_PREVIOUS
+    first_step: int = 0
+    bias: Floats | None = None
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Decoded:
+    """The answer to a request.
+
+    Attributes:
+        request: What was asked.
+        tokens: The classes from ``first_step`` to the bar's end.
+        states: The state after each of them, float32 [steps, S]: the last leads to the next bar.
+        decode_us: How long the model took, noise included.
+    """
+
+    request: DecodeRequest
+    tokens: tuple[int, ...]
+    states: Floats
+    decode_us: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Failed:
+    """A request that could not be answered.
+
+    Attributes:
+        request: What was asked.
+        reason: One sentence.
+    """
+
+    request: DecodeRequest
+    reason: str
+
+
+def decode(decoder: Decoder, request: DecodeRequest) -> Decoded:
+    """Answers a request.
+
+    Raises:
+        ModelError: the model cannot be run or answers numbers that are none.
+    """
+    manifest = decoder.manifest
+    begun = decoder.start(np.asarray(request.z, dtype=np.float32)[None])
+    embeddings = begun.embeddings[:, request.bar % begun.embeddings.shape[1]]
+    state, previous = request.state, request.previous
+    if state is None and begun.state.shape[1] > 1:
+        state = begun.state[0, request.bar % begun.state.shape[1]]
+    elif state is None:
+        state, previous = begun.state[0, 0], FIRST_PREVIOUS
+        for bar in range(request.bar):
+            passed = _run(decoder, request, bar, state, embeddings, previous)
+            state, previous = passed.states[0, -1], int(passed.tokens[0, -1])
+    steps = _run(decoder, request, request.bar, state, embeddings, previous)
+    count = manifest.steps_per_bar - request.first_step
+    states = steps.states[0, :count]
+    if not np.isfinite(states).all():
+        raise ModelError(f"The model {manifest.name} answered numbers that are none; use another bundle.")
+    return Decoded(request, tuple(int(token) for token in steps.tokens[0, :count]), states)
+
+
+def _run(
+    decoder: Decoder, request: DecodeRequest, bar: int, state: Floats, embedding: Floats, previous: int
+) -> DecodedSteps:
+    steps, classes = decoder.manifest.steps_per_bar, decoder.manifest.outputs[0].classes
+    noise = gumbel(request.seed, bar, request.pass_index, steps, classes)
+    bias = np.zeros_like(noise) if request.bias is None else np.asarray(request.bias, dtype=np.float32)
+    if bar == request.bar and request.first_step:
+        # The graph always runs a whole bar: what belongs to the first wanted step goes first.
+        noise = np.roll(noise, -request.first_step, axis=0)
+        bias = np.roll(bias, -request.first_step, axis=0)
+    return decoder.bar(
+        np.asarray(state, dtype=np.float32)[None],
+        embedding,
+        np.array([previous], dtype=np.int64),
+        np.array([request.temperature], dtype=np.float32),
+        noise[None],
+        bias[None],
+    )

@@ -1,0 +1,239 @@
+"""The latent point: base + calibrated knob offsets + attribute offsets + motion.
+
+Every function answers a new point and leaves the old one alone. Each control moves its own term, so moving one
+never moves another; replacing the point (`z`, encode, a new one, recall) sets the base and brings the others to
+rest.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+
+from autoloops_engine.bundle.manifest import KNOB_REST, Manifest
+from autoloops_engine.philox import Stream, normal
+
+Vector = npt.NDArray[np.float64]
+
+# Coordinates have a standard deviation of 1 under the prior: what lies beyond this is a mistake.
+MAX_COORDINATE: Final = 1_000.0
+# A model without calibration: knob I moves axis I by so many standard deviations to either side.
+UNCALIBRATED_REACH: Final = 2.0
+MAX_KNOBS: Final = 30
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Fader:
+    """A direction and how far along it a control position leads.
+
+    Attributes:
+        direction: Vector of Z numbers.
+        positions: Control positions by rising value, from 0 to 1.
+        offsets: Offset along the direction at each of them, linear in between.
+        rest: The position with offset 0.
+    """
+
+    direction: Vector
+    positions: tuple[float, ...]
+    offsets: tuple[float, ...]
+    rest: float = KNOB_REST
+
+    def offset(self, position: float) -> Vector:
+        """What the control adds to the latent point."""
+        return self.direction * float(np.interp(position, self.positions, self.offsets))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LatentSpace:
+    """The controls of one model's latent space.
+
+    Attributes:
+        size: Z.
+        knobs: Most telling first.
+        attributes: By name.
+    """
+
+    size: int
+    knobs: tuple[Fader, ...]
+    attributes: Mapping[str, Fader]
+
+
+def latent_space(manifest: Manifest) -> LatentSpace:
+    """The controls that a bundle describes.
+
+    Without ranked dimensions, knob I moves axis I by up to two standard deviations of the prior to
+    either side.
+    """
+    size = manifest.latent_size
+    knobs = [
+        Fader(_frozen(np.array(k.direction)), tuple(p for p, _ in k.curve), tuple(o for _, o in k.curve))
+        for k in manifest.knobs
+    ]
+    if not knobs:
+        reach = UNCALIBRATED_REACH
+        axes = np.eye(size)[: min(MAX_KNOBS, size)]
+        knobs = [Fader(_frozen(axis), (0.0, KNOB_REST, 1.0), (-reach, 0.0, reach)) for axis in axes]
+    attributes = {
+        a.name: Fader(
+            _frozen(np.array(a.direction)), tuple(p for p, _ in a.curve), tuple(o for _, o in a.curve), a.rest
+        )
+        for a in manifest.attributes
+    }
+    return LatentSpace(size, tuple(knobs), MappingProxyType(attributes))
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class LatentPoint:
+    """A point with the controls that lead to it.
+
+    Attributes:
+        space: The controls there are.
+        base: Z numbers.
+        knobs: Positions, 0 to 1, by knob from 0; those at rest are left out.
+        attributes: Positions, 0 to 1, by name; those at rest are left out.
+        motion: Z numbers that walk, orbit or morph add; None when still.
+    """
+
+    space: LatentSpace
+    base: Vector
+    knobs: Mapping[int, float] = field(default_factory=dict)
+    attributes: Mapping[str, float] = field(default_factory=dict)
+    motion: Vector | None = None
+
+    def z(self) -> Vector:
+        """The sum: what the decoder gets, float64 [Z]; the same for the same positions, however reached."""
+        total = self.base.copy()
+        for index, position in sorted(self.knobs.items()):
+            total += self.space.knobs[index].offset(position)
+        for name, position in sorted(self.attributes.items()):
+            total += self.space.attributes[name].offset(position)
+        if self.motion is not None:
+            total += self.motion
+        return total
+
+    def knob(self, index: int) -> float:
+        """Position of a knob, from 0 in ``index``; ValueError when there is none such."""
+        self._fader(index)
+        return self.knobs.get(index, KNOB_REST)
+
+    def attribute(self, name: str) -> float:
+        """Position of an attribute fader; ValueError when the model has none such."""
+        return self.attributes.get(name, self._attribute(name).rest)
+
+    def at(self, z: npt.ArrayLike) -> "LatentPoint":
+        """The point whose base is ``z``, with knobs, attributes and motion at rest.
+
+        Raises:
+            ValueError: these are not Z finite numbers of at most 1,000 in size.
+        """
+        return LatentPoint(self.space, _vector(z, self.space.size))
+
+    def with_coordinate(self, index: int, value: float) -> "LatentPoint":
+        """The point with one coordinate of its base changed, from 0 in ``index``; all else stays.
+
+        Raises:
+            ValueError: there is no such coordinate or the number is not finite or too large.
+        """
+        if not 0 <= index < self.space.size:
+            raise ValueError(f"The latent point has coordinates 1 to {self.space.size}, not {index + 1}.")
+        base = self.base.copy()
+        base[index] = value
+        return replace(self, base=_vector(base, self.space.size))
+
+    def with_knob(self, index: int, position: float) -> "LatentPoint":
+        """The point with one knob moved, from 0 in ``index``; all else stays.
+
+        Raises:
+            ValueError: there is no such knob or the position is outside 0 to 1.
+        """
+        self._fader(index)
+        moved = {**self.knobs, index: _position(position)}
+        return replace(self, knobs={i: p for i, p in moved.items() if p != KNOB_REST})
+
+    def with_attribute(self, name: str, position: float) -> "LatentPoint":
+        """The point with one attribute fader moved; all else stays.
+
+        Raises:
+            ValueError: the model has no such attribute or the position is outside 0 to 1.
+        """
+        rest = self._attribute(name).rest
+        moved = {**self.attributes, name: _position(position)}
+        if moved[name] == rest:
+            del moved[name]
+        return replace(self, attributes=moved)
+
+    def with_motion(self, motion: npt.ArrayLike | None) -> "LatentPoint":
+        """The point with what walk, orbit or morph add; None: nothing. All else stays.
+
+        Raises:
+            ValueError: these are not Z finite numbers of at most 1,000 in size.
+        """
+        return replace(self, motion=None if motion is None else _vector(motion, self.space.size))
+
+    def _fader(self, index: int) -> Fader:
+        if not 0 <= index < len(self.space.knobs):
+            raise ValueError(f"The model has knobs 1 to {len(self.space.knobs)}, not {index + 1}.")
+        return self.space.knobs[index]
+
+    def _attribute(self, name: str) -> Fader:
+        if name not in self.space.attributes:
+            known = ", ".join(self.space.attributes) or "none"
+            raise ValueError(f"The model has no attribute {name}; it has: {known}.")
+        return self.space.attributes[name]
+
+
+def point_at(space: LatentSpace, z: npt.ArrayLike) -> LatentPoint:
+    """A point with everything at rest.
+
+    Raises:
+        ValueError: these are not Z finite numbers of at most 1,000 in size.
+    """
+    return LatentPoint(space, _vector(z, space.size))
+
+
+def prior_sample(seed: int, size: int, index: int = 0) -> Vector:
+    """A point of the prior, standard normal [size]: the same for the same seed and index."""
+    return normal(seed, Stream.PRIOR, index, size)
+
+
+def slerp(a: npt.ArrayLike, b: npt.ArrayLike, amount: float) -> Vector:
+    """Spherical interpolation from ``a`` (amount 0) to ``b`` (amount 1).
+
+    The angle comes from the normalised vectors, the lengths from the vectors themselves (Shoemake 1985, as
+    MusicVAE uses it). Where no great circle is given (parallel, opposite or zero vectors) it is linear.
+    """
+    start, end = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
+    lengths = float(np.linalg.norm(start) * np.linalg.norm(end))
+    cosine = float(start @ end) / lengths if lengths > 0 else 1.0
+    angle = float(np.arccos(np.clip(cosine, -1.0, 1.0)))
+    sine = float(np.sin(angle))
+    if sine < 1e-6:
+        return np.asarray((1.0 - amount) * start + amount * end)
+    return np.asarray((np.sin((1.0 - amount) * angle) * start + np.sin(amount * angle) * end) / sine)
+
+
+def _frozen(vector: Vector) -> Vector:
+    vector.setflags(write=False)
+    return vector
+
+
+def _vector(numbers: npt.ArrayLike, size: int) -> Vector:
+    try:
+        vector = np.array(numbers, dtype=np.float64)
+    except (TypeError, ValueError) as error:
+        raise ValueError(f"A latent point is {size} numbers.") from error
+    if vector.shape != (size,):
+        raise ValueError(f"A latent point is {size} numbers, not {vector.size}.")
+    # Written so that not-a-number fails too.
+    if not (np.abs(vector) <= MAX_COORDINATE).all():
+        raise ValueError(f"A latent coordinate is a number from -{MAX_COORDINATE:g} to {MAX_COORDINATE:g}.")
+    return _frozen(vector)
+
+
+def _position(position: float) -> float:
+    if not 0.0 <= position <= 1.0:
+        raise ValueError(f"A control position lies between 0 and 1, not {position!r}.")
+    return float(position)
