@@ -1,0 +1,57 @@
+"""``autoloops interpolate``: the loops between two MIDI files."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autoloops_bridges.commands.bundles import choose_bundles
+from autoloops_bridges.commands.words import check_number
+from autoloops_bridges.control.vocabulary import MAX_INT
+from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
+
+
+def interpolate(
+    first: Annotated[Path, typer.Argument(metavar="A.mid", help="Where to start.")],
+    last: Annotated[Path, typer.Argument(metavar="B.mid", help="Where to arrive.")],
+    out: Annotated[Path, typer.Option(metavar="FILE.mid", dir_okay=False, help="The file to write.")],
+    steps: Annotated[int, typer.Option(min=2, max=1_000, help="Loops to write, both ends included.")] = 8,
+    part: Annotated[str, typer.Option(help="The part whose model is used.")] = "melody",
+    model: Annotated[str, typer.Option(metavar="BUNDLE", help="Another model. [default: the part's]")] = "",
+    tempo: Annotated[
+        float | None,
+        typer.Option(min=MIN_TEMPO_BPM, max=MAX_TEMPO_BPM, callback=check_number, help="[default: that of A.mid]"),
+    ] = None,
+    temperature: Annotated[
+        float, typer.Option(min=0, max=4, callback=check_number, help="0: always the likeliest notes.")
+    ] = 0.0,
+    seed: Annotated[int, typer.Option(min=0, max=MAX_INT, help="Matters above temperature 0.")] = 0,
+) -> None:
+    """Write the loops from A to B into a file.
+
+    The points of both files are joined by a great circle; its steps, both ends included, are decoded one after the
+    other.
+    """
+    bundles = choose_bundles((part,), {part: model} if model else {})
+
+    from autoloops_bridges.commands.loops import decode_loop, encode_loop
+    from autoloops_bridges.commands.midifile import PartTrack, to_midi, write_atomically
+    from autoloops_bridges.processes.options import assign_channels
+    from autoloops_engine.inference.onnx_decoder import open_decoder
+    from autoloops_engine.latent import slerp
+    from autoloops_engine.notes import Bar
+
+    decoder = open_decoder(bundles[part])
+    ends = []
+    for path in (first, last):
+        ends.append(encode_loop(decoder, path, part))
+        for remark in ends[-1].remarks:
+            typer.echo(f"{path.name}: {remark}", err=True)
+    bars: list[Bar] = []
+    for step in range(steps):
+        z = slerp(ends[0].mu, ends[1].mu, step / (steps - 1)).astype("float32")
+        bars.extend(decode_loop(decoder, z, len(bars) + 1, seed=seed, temperature=temperature))
+    tempo_bpm = tempo or min(MAX_TEMPO_BPM, max(MIN_TEMPO_BPM, ends[0].tempo_bpm))
+    track = PartTrack(part, assign_channels((part,), {})[part], list(enumerate(bars)))
+    write_atomically(out, to_midi([track], tempo_bpm, len(bars)))
+    typer.echo(f"{out}: {steps} loops, {len(bars)} bars.")

@@ -1,0 +1,90 @@
+"""``autoloops play``: the words of the command line into checked options, and off it goes."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from autoloops_bridges.commands.bundles import choose_bundles, default_parts
+from autoloops_bridges.commands.words import (
+    check_known_parts,
+    check_number,
+    read_addresses,
+    read_channels,
+    read_models,
+    read_parts,
+)
+from autoloops_bridges.control.vocabulary import MAX_INT
+from autoloops_bridges.processes.options import (
+    DEFAULT_OSC_PORT,
+    VIRTUAL,
+    MidiApi,
+    PlayOptions,
+    Sync,
+    assign_channels,
+)
+from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
+
+
+def play(
+    parts: Annotated[str, typer.Option(help="Parts to play, between commas. [default: those with a model]")] = "",
+    model: Annotated[list[str] | None, typer.Option(metavar="PART=BUNDLE", help="Model of a part; repeatable.")] = None,
+    tempo: Annotated[
+        float, typer.Option(min=MIN_TEMPO_BPM, max=MAX_TEMPO_BPM, callback=check_number, help="Beats per minute.")
+    ] = 120.0,
+    sync: Annotated[Sync, typer.Option(help="Who gives the tempo; so far only internal.")] = "internal",
+    seed: Annotated[
+        int | None, typer.Option(min=0, max=MAX_INT, help="Seed of the parts. [default: a new one]")
+    ] = None,
+    bars: Annotated[int | None, typer.Option(min=1, help="End after so many bars.")] = None,
+    stopped: Annotated[bool, typer.Option("--stopped", help="Wait for /al/start.")] = False,
+    osc_host: Annotated[
+        str, typer.Option(help="Address on which to listen; 0.0.0.0: the whole network.")
+    ] = "127.0.0.1",
+    osc_port: Annotated[int, typer.Option(min=0, max=65_535, help="UDP port; 0: any free one.")] = DEFAULT_OSC_PORT,
+    osc_send: Annotated[
+        list[str] | None, typer.Option(metavar="HOST:PORT", help="Send everything there, without asking; repeatable.")
+    ] = None,
+    midi_out: Annotated[str, typer.Option(metavar="NAME|virtual|none", help="Port to play to.")] = VIRTUAL,
+    midi_in: Annotated[str, typer.Option(metavar="NAME|virtual|none", help="Port to be controlled from.")] = VIRTUAL,
+    midi_api: Annotated[MidiApi | None, typer.Option(help="MIDI system. [default: the first that works]")] = None,
+    channel: Annotated[
+        list[str] | None,
+        typer.Option(metavar="PART=N", help="MIDI channel; repeatable. [default: melody=1 bass=2 drums=10]"),
+    ] = None,
+    map_file: Annotated[
+        Path | None,
+        typer.Option("--map", metavar="FILE", exists=True, dir_okay=False, help="TOML file with a MIDI mapping."),
+    ] = None,
+    plain: Annotated[bool, typer.Option("--plain", help="Print line by line, for a log.")] = False,
+) -> None:
+    """Start the engine and play until Ctrl-C."""
+    if sync != "internal":
+        raise typer.BadParameter(
+            f"Following {sync} is not part of this version; leave --sync out.", param_hint="--sync"
+        )
+    names = read_parts(parts) if parts else default_parts()
+    channels, models = read_channels(channel or ()), read_models(model or ())
+    check_known_parts(channels, names, "--channel")
+    check_known_parts(models, names, "--model")
+    options = PlayOptions(
+        parts=names,
+        models={part: str(path) for part, path in choose_bundles(names, models).items()},
+        tempo_bpm=tempo,
+        sync=sync,
+        seed=seed,
+        bars=bars,
+        stopped=stopped,
+        osc_host=osc_host,
+        osc_port=osc_port,
+        osc_send=read_addresses(osc_send or ()),
+        midi_out=midi_out,
+        midi_in=midi_in,
+        midi_api=midi_api,
+        channels=assign_channels(names, channels),
+        map_file=str(map_file.absolute()) if map_file else None,
+        plain=plain,
+    )
+    from autoloops_bridges.processes.launcher import launch
+
+    raise typer.Exit(launch(options))

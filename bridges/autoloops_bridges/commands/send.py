@@ -1,0 +1,111 @@
+"""``autoloops send``: one OSC message to the running engine, and what it answers."""
+
+import math
+import os
+import socket
+import time
+from collections.abc import Iterator, Sequence
+from typing import Annotated, Final
+
+import typer
+
+from autoloops_bridges.osc import codec
+from autoloops_bridges.osc.codec import Message
+from autoloops_bridges.processes.options import DEFAULT_OSC_PORT
+from autoloops_engine.errors import AutoLoopsError, PortError
+
+PATIENCE_S: Final = 1.0
+LARGEST_DATAGRAM: Final = 65_535
+
+Value = int | float | str
+
+
+def send(
+    address: Annotated[str, typer.Argument(help="What to set, ask or do, for example /al/tempo.")],
+    arguments: Annotated[list[str] | None, typer.Argument(metavar="ARG", help="Numbers or words.")] = None,
+    osc_host: Annotated[str, typer.Option(help="Host on which the engine listens.")] = "127.0.0.1",
+    osc_port: Annotated[int, typer.Option(min=1, max=65_535, help="UDP port.")] = DEFAULT_OSC_PORT,
+) -> None:
+    """Send one OSC message to the engine.
+
+    What it answers is printed: a value without arguments asks, as in "autoloops send /al/tempo".
+    Numbers are sent as numbers, negative ones too: "autoloops send /al/melody/z/1 -0.5".
+    """
+    if not address.startswith("/"):
+        raise typer.BadParameter(f"An OSC address starts with a slash, unlike {address!r}.", param_hint="ADDRESS")
+    values = [parse_value(word) for word in arguments or ()]
+    refusals = []
+    for name, answer in converse(osc_host, osc_port, address, values):
+        if name == "/al/error":
+            refusals.append(" ".join(show_value(value) for value in answer[1:]))
+        else:
+            typer.echo(" ".join([name, *(show_value(value) for value in answer)]))
+    if refusals:
+        raise AutoLoopsError(f"{address}: {'; '.join(refusals)}")
+
+
+def parse_value(word: str) -> Value:
+    """A word of the command line as OSC sends it: an integer of at most 64 bits, a finite float, or text."""
+    for kind in (int, float):
+        try:
+            value = kind(word)
+        except ValueError:
+            continue
+        if isinstance(value, int) and value.bit_length() > 63:
+            continue
+        if math.isfinite(value) and "_" not in word:
+            return value
+    return word
+
+
+def show_value(value: object) -> str:
+    """A value as it can be typed; OSC floats have about seven digits."""
+    return f"{value:.7g}" if isinstance(value, float) else str(value)
+
+
+def converse(host: str, port: int, address: str, values: Sequence[Value]) -> Iterator[Message]:
+    """Send a message and yield what comes back until the engine has dealt with it.
+
+    A ping goes behind the message: the engine answers in order, so its pong ends the conversation.
+
+    Raises:
+        PortError: nothing answers there.
+    """
+    token = f"send-{os.getpid()}"
+    deadline = time.monotonic() + PATIENCE_S
+    try:
+        with _connect(host, port) as link:
+            link.send(codec.encode(address, values))
+            link.send(codec.encode("/al/ping", [token]))
+            while (left_s := deadline - time.monotonic()) > 0:
+                link.settimeout(left_s)
+                for message in _unpack(link.recv(LARGEST_DATAGRAM)):
+                    if message == ("/al/pong", (token,)):
+                        return
+                    yield message
+    except TimeoutError:
+        pass
+    except ConnectionError:
+        raise PortError(f"Nothing listens on {host} port {port}: start autoloops play first.") from None
+    except OSError as error:
+        raise PortError(f"Cannot send to {host} port {port}: {error.strerror or error}.") from None
+    raise PortError(f"{host} port {port} gives no answer: is it autoloops play that listens there?")
+
+
+def _connect(host: str, port: int) -> socket.socket:
+    """A connected UDP socket: the system then reports a port where nothing listens."""
+    family, kind, protocol, _, peer = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+    link = socket.socket(family, kind, protocol)
+    try:
+        link.connect(peer)
+    except OSError:
+        link.close()
+        raise
+    return link
+
+
+def _unpack(datagram: bytes) -> list[Message]:
+    """The messages of a datagram; none when it is no OSC."""
+    elements = codec.split(datagram)
+    parsed = [] if isinstance(elements, codec.Malformed) else [codec.parse(element.data) for element in elements]
+    return [message for message in parsed if isinstance(message, codec.Message)]

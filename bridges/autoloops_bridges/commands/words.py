@@ -1,0 +1,119 @@
+"""How words of the command line are read; whatever makes no sense is wrong usage."""
+
+import math
+from collections.abc import Iterable, Sequence
+
+import typer
+
+from autoloops_bridges.control.vocabulary import is_part_name
+from autoloops_bridges.processes.options import Address
+
+
+def read_parts(text: str) -> tuple[str, ...]:
+    """Part names between commas, each once.
+
+    Raises:
+        typer.BadParameter: there is none, one is no name of a part, or one comes twice.
+    """
+    parts = tuple(word.strip() for word in text.split(","))
+    for part in parts:
+        _check_part(part)
+    if len(set(parts)) < len(parts):
+        raise typer.BadParameter(f"A part is named twice in {text!r}.")
+    return parts
+
+
+def read_models(words: Iterable[str]) -> dict[str, str]:
+    """The ``PART=BUNDLE`` words of ``--model``.
+
+    Raises:
+        typer.BadParameter: a word is not of that form.
+    """
+    return _read_pairs(words, "BUNDLE", "--model")
+
+
+def read_channels(words: Iterable[str]) -> dict[str, int]:
+    """The ``PART=N`` words of ``--channel``, N a MIDI channel from 1 to 16.
+
+    Raises:
+        typer.BadParameter: a word is not of that form.
+    """
+    channels = {}
+    for part, text in _read_pairs(words, "N", "--channel").items():
+        if not text.isdecimal() or not 1 <= int(text) <= 16:
+            raise typer.BadParameter(f"MIDI channels are 1 to 16, not {text!r}.", param_hint="--channel")
+        channels[part] = int(text)
+    return channels
+
+
+def read_addresses(words: Iterable[str]) -> tuple[Address, ...]:
+    """The ``HOST:PORT`` words of ``--osc-send``, an IPv6 host in brackets.
+
+    Raises:
+        typer.BadParameter: a word is not of that form.
+    """
+    addresses = []
+    for word in words:
+        host, _, port = word.rpartition(":")
+        if not host or not port.isdecimal() or not 1 <= int(port) <= 65_535:
+            raise typer.BadParameter(
+                f"{word!r} is not of the form HOST:PORT, for example 127.0.0.1:9001.", param_hint="--osc-send"
+            )
+        addresses.append(Address(host.strip("[]"), int(port)))
+    return tuple(addresses)
+
+
+def check_known_parts(named: Iterable[str], parts: tuple[str, ...], option: str) -> None:
+    """Refuse options for parts that do not play.
+
+    Raises:
+        typer.BadParameter: a part is not among ``parts``.
+    """
+    for part in named:
+        if part not in parts:
+            raise typer.BadParameter(f"There is no part {part!r}; add it to --parts.", param_hint=option)
+
+
+def check_number(value: float | None) -> float | None:
+    """The option's number, unless it is none; ranges let not-a-number through in some releases of typer.
+
+    Raises:
+        typer.BadParameter: it is infinite or not a number.
+    """
+    if value is not None and not math.isfinite(value):
+        raise typer.BadParameter(f"{value} is not a number to play with.")
+    return value
+
+
+def repeat_options(words: Sequence[str], options: Sequence[str]) -> list[str]:
+    """The words with ``--option A B`` written as ``--option A --option B``, which is what typer reads."""
+    spread: list[str] = []
+    option, taken = "", 0
+    for word in words:
+        if word.startswith("--"):
+            option, taken = word if word in options else "", 0
+        elif option:
+            if taken:
+                spread.append(option)
+            taken += 1
+        spread.append(word)
+    return spread
+
+
+def _read_pairs(words: Iterable[str], what: str, option: str) -> dict[str, str]:
+    """``PART=VALUE`` words; of one part the last counts."""
+    pairs = {}
+    for word in words:
+        part, sign, value = word.partition("=")
+        if not sign or not value:
+            raise typer.BadParameter(f"{word!r} is not of the form PART={what}.", param_hint=option)
+        _check_part(part)
+        pairs[part] = value
+    return pairs
+
+
+def _check_part(part: str) -> None:
+    if not is_part_name(part):
+        raise typer.BadParameter(
+            f"{part!r} cannot name a part: small letters, digits, - and _, starting with a letter, and no OSC word."
+        )

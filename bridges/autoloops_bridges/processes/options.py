@@ -1,0 +1,70 @@
+"""What ``autoloops play`` was asked for, checked; it travels from the command line to the processes."""
+
+from typing import Final, Literal
+
+from msgspec import Struct, field
+
+Sync = Literal["internal", "midi", "link", "jack"]
+MidiApi = Literal["alsa", "jack", "coremidi", "winmm"]
+
+VIRTUAL: Final = "virtual"
+NONE: Final = "none"
+DEFAULT_OSC_PORT: Final = 7400
+# The drums' channel is General MIDI's.
+DEFAULT_CHANNELS: Final = {"melody": 1, "bass": 2, "drums": 10}
+
+
+class Address(Struct, frozen=True, array_like=True):
+    """A host and a UDP port, 1 to 65535."""
+
+    host: str
+    port: int
+
+
+class PlayOptions(Struct, frozen=True, kw_only=True):
+    """The options of ``autoloops play``.
+
+    Attributes:
+        parts: Names of the parts, in order, each once.
+        models: By part, the bundle to play it with (a path or the name of a bundled model); others take their default.
+        tempo_bpm: 20 to 999.
+        sync: Who gives the tempo.
+        seed: Seed of every part; None: a new one, which is shown.
+        bars: End after so many bars of the song; None: play until told to end.
+        stopped: Wait for a start instead of playing at once.
+        osc_host: Address to listen on.
+        osc_port: UDP port to listen on; 0: any free one, which is shown.
+        osc_send: Receivers that get everything from the start, without asking.
+        midi_out: Name of a port, ``virtual`` or ``none``.
+        midi_in: Name of a port, ``virtual`` or ``none``.
+        midi_api: The MIDI system to use; None: the first that works.
+        channels: By part, its MIDI channel, 1 to 16; every part has one.
+        map_file: Absolute path of a TOML file that changes the MIDI mapping; None: the mapping built in.
+        plain: Print line by line, for a log.
+    """
+
+    parts: tuple[str, ...] = ("melody",)
+    models: dict[str, str] = field(default_factory=dict)
+    tempo_bpm: float = 120.0
+    sync: Sync = "internal"
+    seed: int | None = None
+    bars: int | None = None
+    stopped: bool = False
+    osc_host: str = "127.0.0.1"
+    osc_port: int = DEFAULT_OSC_PORT
+    osc_send: tuple[Address, ...] = ()
+    midi_out: str = VIRTUAL
+    midi_in: str = VIRTUAL
+    midi_api: MidiApi | None = None
+    channels: dict[str, int] = field(default_factory=lambda: {"melody": 1})
+    map_file: str | None = None
+    plain: bool = False
+
+
+def assign_channels(parts: tuple[str, ...], asked: dict[str, int]) -> dict[str, int]:
+    """A MIDI channel for every part: as asked, else the usual one, else one that nobody has yet."""
+    channels = {part: asked.get(part) or DEFAULT_CHANNELS.get(part) or 0 for part in parts}
+    free = [n for n in range(1, 17) if n not in channels.values() and n not in DEFAULT_CHANNELS.values()]
+    for part in parts:
+        channels[part] = channels[part] or (free.pop(0) if free else 1)
+    return channels
