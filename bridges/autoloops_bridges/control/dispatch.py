@@ -94,10 +94,10 @@ class Router:
             return route
         row, target = route
         given = [argument for argument in arguments if argument is not None]
-        if row.direction is Direction.OUT:
-            return Refusal(address, "This address is only sent by AutoLoops; it cannot be set or asked.")
         if row.kind is Kind.VALUE and not given:
             return Command(Action.ASK, row, target, ())
+        if row.direction is Direction.OUT:
+            return Refusal(address, "This address is only sent by AutoLoops; it cannot be set.")
         if row.kind is Kind.VERB:
             pressed = _button(row, given)
             if pressed is not None:

@@ -201,7 +201,13 @@ _PART: Final = (
 
 _OUT: Final = (
     _stream("/al/pong", "The answer to `/al/ping`.", Argument("x", Type.ANY, optional=True, many=True)),
-    _stream("/al/playing", "1: time runs; 0: stopped. Sent at every change.", Argument("playing", Type.BOOL, 0, 1)),
+    Row(
+        "/al/playing",
+        Kind.VALUE,
+        Direction.OUT,
+        (Argument("playing", Type.BOOL, 0, 1),),
+        "1: time runs; 0: stopped. Sent at every change; without arguments it asks.",
+    ),
     _stream("/al/beat", "A beat begins.", Argument("n", Type.INT, 1, None, "beats, from 1")),
     _stream("/al/bar", "A bar begins.", Argument("n", Type.INT, 1, None, "bars, from 1")),
     _stream(

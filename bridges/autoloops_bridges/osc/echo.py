@@ -1,0 +1,46 @@
+"""How often changed values are echoed, and to whom not. Pure."""
+
+from typing import Final, NamedTuple
+
+from autoloops_bridges.osc.listeners import Peer
+from autoloops_engine.session.surface import Target
+from autoloops_engine.units import US_PER_S
+
+ECHO_INTERVAL_US: Final = US_PER_S // 30
+
+
+class Echo(NamedTuple):
+    """A value to send now, and the client that moved it last (none: no OSC client)."""
+
+    target: Target
+    mover: Peer | None
+
+
+class EchoThrottle:
+    """Lets each target through at most 30 times a second; the last of a burst always comes through.
+
+    Thread: the owner's only. Blocks: no.
+    """
+
+    def __init__(self) -> None:
+        self._waiting: dict[Target, Peer | None] = {}
+        self._sent_us: dict[Target, int] = {}
+
+    def touch(self, target: Target, mover: Peer | None) -> None:
+        """The value of ``target`` changed."""
+        self._waiting[target] = mover
+
+    def advance(self, now_us: int) -> list[Echo]:
+        """What may be sent now; the value is to be read now as well, so that the latest wins."""
+        due = [target for target in self._waiting if self._due_us(target) <= now_us]
+        for target in due:
+            self._sent_us[target] = now_us
+        return [Echo(target, self._waiting.pop(target)) for target in due]
+
+    def next_deadline_us(self) -> int | None:
+        """When ``advance`` has something to say; none if nothing waits."""
+        return min((self._due_us(target) for target in self._waiting), default=None)
+
+    def _due_us(self, target: Target) -> int:
+        sent_us = self._sent_us.get(target)
+        return 0 if sent_us is None else sent_us + ECHO_INTERVAL_US

@@ -1,0 +1,250 @@
+"""OSC as the main process sees it: packets in, datagrams out, the surface in between. Sans I/O.
+
+The shell reads its socket until it is empty, hands each packet to ``receive``, then calls ``advance`` once and sends
+what that answers; it calls ``advance`` again at ``next_deadline_us``.
+"""
+
+from collections import deque
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Final
+
+from autoloops_bridges.control.dispatch import Action, Command, Refusal, Router, address_of
+from autoloops_bridges.osc import codec
+from autoloops_bridges.osc.bars import bar_messages
+from autoloops_bridges.osc.echo import EchoThrottle
+from autoloops_bridges.osc.errors import ErrorBudget
+from autoloops_bridges.osc.inbox import Inbox, Received
+from autoloops_bridges.osc.listeners import ListenerRegistry, Peer
+from autoloops_bridges.osc.ntp import NtpClock
+from autoloops_engine.errors import AutoLoopsError, UsageError
+from autoloops_engine.messages import Frozen, Listener, TransportState
+from autoloops_engine.session.surface import Surface, Target
+from autoloops_engine.units import US_PER_MS
+
+Datagram = tuple[bytes, Peer]
+
+PLAYING: Final = Target("playing")
+SYNC_BURST: Final = 32
+SYNC_INTERVAL_US: Final = 2 * US_PER_MS
+MAX_SYNCS: Final = 16
+MAX_SHOWN_CHARS: Final = 200
+_PONG: Final = b"/al/pong"
+
+
+@dataclass(slots=True)
+class EdgeCounters:
+    """What came in and went out since the start."""
+
+    packets: int = 0
+    malformed: int = 0
+    refused: int = 0
+    executed: int = 0
+    coalesced: int = 0
+    dropped: int = 0
+    too_far: int = 0
+    overfull: int = 0
+    errors_withheld: int = 0
+    sent: int = 0
+
+
+class OscEdge:
+    """Executes what clients send on the surface, and answers, echoes and announces.
+
+    Thread: the owner's only. Blocks: no.
+    """
+
+    def __init__(self, surface: Surface, clock: NtpClock, static: Sequence[Peer] = ()) -> None:
+        """Stand before ``surface``; ``static`` destinations (host, port) listen from the start and for ever."""
+        self._surface = surface
+        self._clock = clock
+        self._router = Router()
+        self._inbox = Inbox(self._router)
+        self._registry = ListenerRegistry(static)
+        self._echo = EchoThrottle()
+        self._budget = ErrorBudget()
+        self._counters = EdgeCounters()
+        self._movers: dict[Target, Peer] = {}
+        self._syncs: dict[Peer, deque[Target]] = {}
+        self._next_sync_us = 0
+        self._playing = False
+        self._out: list[Datagram] = []
+
+    @property
+    def counters(self) -> EdgeCounters:
+        """A view on the counters of this moment."""
+        for name in ("coalesced", "dropped", "too_far", "overfull"):
+            setattr(self._counters, name, getattr(self._inbox, name))
+        return self._counters
+
+    def receive(self, packet: bytes, peer: Peer, now_us: int) -> None:
+        """Take one datagram from ``peer`` (host, port)."""
+        self._counters.packets += 1
+        self._registry.heard(peer[0], now_us)
+        elements = codec.split(packet)
+        if isinstance(elements, codec.Malformed):
+            self._malformed(elements, peer, now_us)
+            return
+        for tag, data in elements:
+            received = Received(data, peer)
+            if tag <= codec.IMMEDIATELY:
+                self._inbox.put(received)
+            else:
+                self._inbox.put_at(self._clock.us_at(tag, now_us), received, now_us)
+
+    def advance(self, now_us: int) -> list[Datagram]:
+        """Do everything that is due and hand out what is to be sent."""
+        for attempts in self._inbox.take(now_us):
+            for received in reversed(attempts):
+                if self._execute(received, now_us):
+                    break
+        self._registry.advance(now_us)
+        for target in self._surface.touched():
+            self._echo.touch(target, self._movers.get(target))
+        self._movers.clear()
+        self._send_echoes(now_us)
+        self._send_syncs(now_us)
+        out, self._out = self._out, []
+        self._counters.sent += len(out)
+        return out
+
+    def next_deadline_us(self, now_us: int) -> int | None:
+        """When ``advance`` has something to do; none: only when something comes in."""
+        deadlines = [
+            now_us if self._out else None,
+            self._inbox.next_deadline_us(now_us),
+            self._echo.next_deadline_us(),
+            self._registry.next_deadline_us(),
+            self._next_sync_us if self._syncs else None,
+        ]
+        return min((deadline for deadline in deadlines if deadline is not None), default=None)
+
+    def announce(self, frozen: Frozen) -> None:
+        """Tell the listeners of a bar that is frozen; it leaves with the next ``advance``."""
+        if self._registry.destinations():
+            for message in bar_messages(frozen):
+                self._to_listeners(message)
+
+    def transport(self, state: TransportState) -> None:
+        """Tell the listeners if time began or ceased to run; it leaves with the next ``advance``."""
+        if state.playing != self._playing:
+            self._playing = state.playing
+            self._to_listeners(codec.encode(address_of(PLAYING), (int(self._playing),)))
+
+    def listeners(self) -> tuple[Listener, ...]:
+        """All who want notes, beats and bars from the player."""
+        return self._registry.listeners()
+
+    def take_listeners_change(self) -> bool:
+        """Whether ``listeners`` answers something new since this was last asked."""
+        return self._registry.take_change()
+
+    def _execute(self, received: Received, now_us: int) -> bool:
+        """Do what a message says; whether it was accepted."""
+        data, peer = received
+        message = codec.parse(data)
+        if isinstance(message, codec.Malformed):
+            self._malformed(message, peer, now_us)
+            return False
+        command = self._router.dispatch(message.address, message.arguments)
+        if isinstance(command, Refusal):
+            self._refuse(peer, message.address, command.reason, now_us)
+            return False
+        try:
+            self._do(command, data, peer, now_us)
+        except AutoLoopsError as error:
+            self._refuse(peer, message.address, str(error), now_us)
+            return False
+        self._counters.executed += 1
+        return True
+
+    def _do(self, command: Command, data: bytes, peer: Peer, now_us: int) -> None:
+        action, _, target, values = command
+        if action is Action.ASK:
+            self._reply(peer, self._value_message(target))
+        elif action is Action.SET:
+            self._surface.set(target, values, now_us)
+            self._movers[target] = peer
+        elif action is Action.ACT and target.part:
+            self._surface.act(target, values, now_us)
+        elif action is Action.ACT:
+            self._act_on_whole(command, data, peer, now_us)
+
+    def _act_on_whole(self, command: Command, data: bytes, peer: Peer, now_us: int) -> None:
+        match command.target.name:
+            case "ping":
+                # Both words are equally long, so every argument goes back with its own type, bit for bit.
+                self._reply(peer, _PONG + data[len(_PONG) :])
+            case "listen":
+                self._listen(command, peer, now_us)
+            case "sync":
+                self._sync(peer)
+            case _:
+                self._surface.act(command.target, command.values, now_us)
+
+    def _listen(self, command: Command, peer: Peer, now_us: int) -> None:
+        on, *rest = command.values
+        port = int(rest[0]) if rest else None
+        if on:
+            lookahead_us = round(float(rest[1]) * US_PER_MS) if len(rest) > 1 else 0
+            self._registry.listen(peer, port, lookahead_us, now_us)
+        else:
+            self._registry.forget(peer, port)
+
+    def _sync(self, peer: Peer) -> None:
+        if peer not in self._syncs and len(self._syncs) >= MAX_SYNCS:
+            raise UsageError(f"{MAX_SYNCS} clients are being told all values already; ask again in a second.")
+        values = [target for target in self._surface.targets() if target.name != "z" or target.key is None]
+        self._syncs[peer] = deque([PLAYING, *values])
+
+    def _send_syncs(self, now_us: int) -> None:
+        """Send some of the values that were asked for as a whole: a receiver's buffer holds a few hundred packets."""
+        if not self._syncs or now_us < self._next_sync_us:
+            return
+        self._next_sync_us = now_us + SYNC_INTERVAL_US
+        for peer, targets in list(self._syncs.items()):
+            for _ in range(min(SYNC_BURST, len(targets))):
+                self._reply_value(peer, targets.popleft())
+            if not targets:
+                del self._syncs[peer]
+
+    def _send_echoes(self, now_us: int) -> None:
+        for target, mover in self._echo.advance(now_us):
+            to = set(self._registry.destinations()) - (self._registry.of(mover) if mover else frozenset())
+            if to:
+                self._try_send(target, to)
+
+    def _reply_value(self, peer: Peer, target: Target) -> None:
+        self._try_send(target, set(self._registry.reply_to(peer)))
+
+    def _try_send(self, target: Target, to: set[Peer]) -> None:
+        try:
+            message = self._value_message(target)
+        except UsageError:
+            # The part or attribute went away between the change and now.
+            return
+        self._out.extend((message, destination) for destination in sorted(to))
+
+    def _value_message(self, target: Target) -> bytes:
+        values = (int(self._playing),) if target == PLAYING else self._surface.get(target)
+        return codec.encode(address_of(target), values)
+
+    def _malformed(self, malformed: codec.Malformed, peer: Peer, now_us: int) -> None:
+        self._counters.malformed += 1
+        self._tell(peer, "/", f"This packet is not OSC: {malformed.reason}.", now_us)
+
+    def _refuse(self, peer: Peer, address: str, reason: str, now_us: int) -> None:
+        self._counters.refused += 1
+        self._tell(peer, address, reason, now_us)
+
+    def _tell(self, peer: Peer, address: str, reason: str, now_us: int) -> None:
+        if self._budget.take(peer, now_us):
+            self._reply(peer, codec.encode("/al/error", (address[:MAX_SHOWN_CHARS], reason)))
+        else:
+            self._counters.errors_withheld += 1
+
+    def _reply(self, peer: Peer, message: bytes) -> None:
+        self._out.extend((message, destination) for destination in self._registry.reply_to(peer))
+
+    def _to_listeners(self, message: bytes) -> None:
+        self._out.extend((message, destination) for destination in self._registry.destinations())
