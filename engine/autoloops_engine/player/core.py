@@ -152,8 +152,6 @@ class Player:
         match message:
             case Start():
                 self._jump(0, now_us)
-                for bars in self._parts.values():
-                    bars.route = replace(bars.route, origin_bar=0)
                 self._roll(now_us)
             case Continue() if not self._playing:
                 self._roll(now_us)
@@ -180,6 +178,7 @@ class Player:
         self._timeline = Timeline(self._timeline.us_per_beat, position_ub, now_us)
         for bars in self._parts.values():
             bars.jump(bar_of(position_ub))
+            bars.route = replace(bars.route, origin_bar=0)
 
     def _roll(self, now_us: int) -> None:
         routes = [bars.route for bars in self._parts.values()]

@@ -1,0 +1,376 @@
+"""The session: parts, controls and launches, driven by controllers, by the player's messages and by decoded bars.
+
+Nothing here opens a port, reads a clock or waits. The shell carries ``take_messages`` to the player and
+``take_requests`` to the inference worker, and hands back what they answer.
+"""
+
+import math
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Final
+
+from autoloops_engine.errors import UsageError
+from autoloops_engine.inference.requests import Decoded, DecodeRequest, Failed
+from autoloops_engine.latent import LatentPoint, LatentSpace, point_at, prior_sample
+from autoloops_engine.messages import (
+    Continue,
+    FromPlayer,
+    Frozen,
+    Locate,
+    Mute,
+    Panic,
+    SetBudget,
+    SetTempo,
+    Start,
+    Stop,
+    ToPlayer,
+    TransportState,
+)
+from autoloops_engine.philox import Stream, derived_seed, normal
+from autoloops_engine.session.part import Launch, PartSession, Settings, Wanted
+from autoloops_engine.session.surface import Target, Values
+from autoloops_engine.session.values import MAX_LENGTH_BARS, PART_VALUES, flag, number, whole
+from autoloops_engine.time.quantum import When, launch_position_ub
+from autoloops_engine.time.timeline import Timeline, bar_of
+from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM, US_PER_S, us_per_beat
+
+# A start waits this long for bar 1 as the controls are, then plays what the player holds.
+START_PATIENCE_US: Final = 100_000
+# Between the decision for a launch and the player, on top of decode budget and lead: two messages on a pipe.
+LAUNCH_MARGIN_US: Final = 2_000
+# `fire vary` turns the point by this angle (in radians) towards a random one, at an unchanged length.
+VARY_ANGLE: Final = 0.5
+# A budget is passed on when it moved by more than this share; below, it is noise.
+_BUDGET_STEP: Final = 0.1
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PartSetup:
+    """A part as the performer asked for it.
+
+    Attributes:
+        name: Its name.
+        channel: MIDI channel, 1 to 16.
+        space: The controls of its model's latent space.
+        bars: Bars in a loop of its model.
+        temperature: Temperature to begin with.
+    """
+
+    name: str
+    channel: int
+    space: LatentSpace
+    bars: int
+    temperature: float = 1.0
+
+
+class Session:
+    """Implements the ``Surface`` protocol. Thread: the owner's only. Blocks: never.
+
+    Args:
+        parts: In the order in which they are shown.
+        seed: Everything random follows from it.
+        tempo_bpm: Tempo to begin with, 20 to 999.
+    """
+
+    def __init__(self, parts: Sequence[PartSetup], seed: int, tempo_bpm: float) -> None:
+        self.seed = seed
+        self.model_failures: list[str] = []
+        self._timeline = Timeline(us_per_beat(tempo_bpm), 0, 0)
+        self._tempo_bpm = tempo_bpm
+        self._playing = False
+        self._epoch = 0
+        self._lead_us = 0
+        self._budget_us = 0
+        self._start_by_us: int | None = None
+        self._parts: dict[str, PartSession] = {}
+        self._fired: dict[str, tuple[int, LatentPoint, int]] = {}
+        self._messages: list[ToPlayer] = []
+        self._requests: list[DecodeRequest] = []
+        self._in_flight: dict[str, tuple[int, Wanted]] = {}
+        self._ticket = 0
+        self._touched: dict[Target, None] = {}
+        for number_of, setup in enumerate(parts):
+            self._add_part(setup, derived_seed(seed, number_of))
+
+    @property
+    def playing(self) -> bool:
+        """Whether time runs."""
+        return self._playing
+
+    @property
+    def misses(self) -> int:
+        """Bars that sounded without the latest control value that came in time."""
+        return sum(part.misses for part in self._parts.values())
+
+    @property
+    def fallbacks(self) -> int:
+        """Bars that sounded without a fresh decode."""
+        return sum(part.fallbacks for part in self._parts.values())
+
+    # -- what the shell carries --------------------------------------------------------------------------------------
+
+    def take_messages(self) -> list[ToPlayer]:
+        """What to send to the player since the last call."""
+        messages, self._messages = self._messages, []
+        return messages
+
+    def take_requests(self) -> list[DecodeRequest]:
+        """What to decode since the last call."""
+        for part in self._parts.values():
+            self._ask(part)
+        requests, self._requests = self._requests, []
+        return requests
+
+    def set_budget(self, budget_us: int) -> None:
+        """The decode budget of a bar, in microseconds."""
+        if abs(budget_us - self._budget_us) > _BUDGET_STEP * self._budget_us:
+            self._budget_us = budget_us
+            self._messages.append(SetBudget(budget_us))
+
+    def on_player(self, message: FromPlayer) -> None:
+        """Take in what the player reports."""
+        if isinstance(message, TransportState):
+            self._follow(message)
+        elif isinstance(message, Frozen) and message.part in self._parts:
+            part = self._parts[message.part]
+            with self._settling(part):
+                part.froze(message, self._budget_us)
+
+    def on_answer(self, answer: Decoded | Failed, now_us: int) -> None:
+        """Take in what the worker answers."""
+        name, ticket = answer.request.part, answer.request.ticket
+        part = self._parts[name]
+        if self._in_flight.get(name, (0, None))[0] == ticket:
+            del self._in_flight[name]
+        if isinstance(answer, Failed):
+            self.model_failures.append(answer.reason)
+            part.failed(ticket)
+        else:
+            message = part.answered(answer)
+            if message is not None:
+                self._messages.append(message)
+        self.advance(now_us)
+
+    def advance(self, now_us: int) -> None:
+        """Do what has become due: a start whose bar 1 lies ready, or which waited long enough."""
+        if self._start_by_us is None:
+            return
+        if now_us >= self._start_by_us or all(part.cued() for part in self._parts.values()):
+            self._start_by_us = None
+            self._messages.append(Start())
+
+    def next_deadline_us(self) -> int | None:
+        """When ``advance`` has to be called next; None while nothing can become due."""
+        return self._start_by_us
+
+    # -- Surface -----------------------------------------------------------------------------------------------------
+
+    def parts(self) -> tuple[str, ...]:
+        """The names of the parts, in order."""
+        return tuple(self._parts)
+
+    def attributes(self, part: str) -> tuple[str, ...]:
+        """The attribute faders of a part."""
+        return tuple(self._part(part).settings.point.space.attributes)
+
+    def targets(self) -> tuple[Target, ...]:
+        """Everything that has a value."""
+        targets = [Target("tempo")]
+        for name, part in self._parts.items():
+            space = part.settings.point.space
+            targets.append(Target("z", name))
+            targets += [Target("knob", name, i) for i in range(1, len(space.knobs) + 1)]
+            targets += [Target("attr", name, attribute) for attribute in space.attributes]
+            plain = ("temperature", "seed", "hold", "mute", "transpose", "velocity", "length")
+            targets += [Target(value, name) for value in plain]
+        return tuple(targets)
+
+    def get(self, target: Target) -> Values:
+        """The present value; see ``Surface``."""
+        if target.name == "tempo":
+            return (self._tempo_bpm,)
+        part = self._part(target.part)
+        match target.name:
+            case "mute":
+                return (int(part.muted),)
+            case "length":
+                return (part.length_bars,)
+            case name if name in PART_VALUES:
+                try:
+                    return PART_VALUES[name].read(part, target.key)
+                except ValueError as error:
+                    raise UsageError(str(error)) from error
+        raise UsageError(f"There is no value {target.name}.")
+
+    def set(self, target: Target, values: Values, now_us: int) -> None:
+        """Set a value; see ``Surface``."""
+        if target.name == "tempo":
+            self._set_tempo(number(values, MIN_TEMPO_BPM, MAX_TEMPO_BPM))
+            return
+        part = self._part(target.part)
+        match target.name:
+            case "mute":
+                part.muted = flag(values)
+                self._messages.append(Mute(part.name, part.muted))
+            case "length":
+                with self._settling(part):
+                    part.set_length(whole(values, 1, MAX_LENGTH_BARS), now_us)
+            case name if name in PART_VALUES:
+                try:
+                    settings = PART_VALUES[name].write(part.settings, target.key, values)
+                except ValueError as error:
+                    raise UsageError(str(error)) from error
+                with self._settling(part):
+                    part.change(settings, now_us)
+            case _:
+                raise UsageError(f"There is no value {target.name}.")
+        self._touched[target] = None
+
+    def act(self, target: Target, values: Values, now_us: int) -> None:
+        """Do what a verb says; see ``Surface``."""
+        match target.name:
+            case "start":
+                self._start_by_us = now_us + START_PATIENCE_US
+                self.advance(now_us)
+            case "continue":
+                self._messages.append(Continue())
+            case "stop":
+                self._start_by_us = None
+                self._messages.append(Stop())
+            case "panic":
+                self._messages.append(Panic())
+            case "fire":
+                words = [str(value) for value in values]
+                self._fire(self._part(target.part), *_fire_arguments(words), now_us)
+            case "restart":
+                part = self._part(target.part)
+                when = _when(str(values[0])) if values else When.BAR
+                self._restart(part, when, now_us)
+            case _:
+                raise UsageError(f"There is no verb {target.name}.")
+
+    def touched(self) -> tuple[Target, ...]:
+        """What changed since the last call, for echoes."""
+        touched = tuple(self._touched)
+        self._touched.clear()
+        return touched
+
+    def locate(self, position_ub: int) -> None:
+        """Go to a song position, in micro-beats from the start of bar 1."""
+        self._messages.append(Locate(position_ub))
+
+    # -- inside ------------------------------------------------------------------------------------------------------
+
+    def _add_part(self, setup: PartSetup, seed: int) -> None:
+        point = point_at(setup.space, prior_sample(seed, setup.space.size))
+        settings = Settings(point, seed, setup.temperature)
+        part = PartSession(setup.name, setup.channel, settings, setup.bars)
+        self._parts[setup.name] = part
+        self._fired[setup.name] = (0, point, seed)
+        self._messages.append(part.route())
+
+    def _part(self, name: str) -> PartSession:
+        if name not in self._parts:
+            raise UsageError(f"There is no part {name}; there are: {', '.join(self._parts)}.")
+        return self._parts[name]
+
+    def _follow(self, state: TransportState) -> None:
+        self._timeline = Timeline(state.us_per_beat, state.position_ub, state.time_us)
+        self._lead_us = state.lead_us
+        self._playing = state.playing
+        if us_per_beat(self._tempo_bpm) != state.us_per_beat:
+            self._tempo_bpm = 60 * US_PER_S / state.us_per_beat
+            self._touched[Target("tempo")] = None
+        if state.epoch != self._epoch:
+            self._epoch = state.epoch
+            for part in self._parts.values():
+                part.jump(state.epoch, bar_of(state.position_ub))
+
+    def _set_tempo(self, tempo_bpm: float) -> None:
+        self._tempo_bpm = tempo_bpm
+        self._messages.append(SetTempo(tempo_bpm))
+        self._touched[Target("tempo")] = None
+
+    def _ask(self, part: PartSession) -> None:
+        wanted = part.wanted(cue=self._start_by_us is not None or not self._playing)
+        if wanted is None or self._in_flight.get(part.name, (0, None))[1] == wanted:
+            return
+        self._ticket += 1
+        self._in_flight[part.name] = (self._ticket, wanted)
+        self._requests.append(part.request(wanted, self._ticket))
+
+    def _fire(self, part: PartSession, what: str, when: When, now_us: int) -> None:
+        count, point, seed = self._fired[part.name]
+        if what == "new":
+            count += 1
+            seed = derived_seed(part.settings.seed, count)
+            point = point_at(point.space, prior_sample(seed, point.space.size))
+        elif what == "vary":
+            count += 1
+            point = point_at(point.space, _near(part.settings.point, part.settings.seed, count))
+            seed = part.settings.seed
+        self._fired[part.name] = (count, point, seed)
+        self._launch(part, when, now_us, point=point, seed=seed)
+
+    def _restart(self, part: PartSession, when: When, now_us: int) -> None:
+        # The loop's bars stay on the song's bar lines, so a restart falls on one at the earliest.
+        self._launch(part, When.BAR if when in {When.NOW, When.BEAT} else when, now_us, restart=True)
+
+    def _launch(
+        self,
+        part: PartSession,
+        when: When,
+        now_us: int,
+        *,
+        point: LatentPoint | None = None,
+        seed: int | None = None,
+        restart: bool = False,
+    ) -> None:
+        if not self._playing:
+            with self._settling(part):
+                part.apply(Launch(self._timeline.position_ub, point, seed, restart), now_us)
+            return
+        ready_us = now_us + self._lead_us + self._budget_us + LAUNCH_MARGIN_US
+        earliest_ub = max(0, self._timeline.position_at(ready_us))
+        position_ub = launch_position_ub(when, earliest_ub, part.length_bars, part.origin_bar)
+        with self._settling(part):
+            part.launch(Launch(position_ub, point, seed, restart), now_us)
+
+    @contextmanager
+    def _settling(self, part: PartSession) -> Iterator[None]:
+        """Notes what a step changed about a part, for the echoes and for the player."""
+        settings, route = part.settings, part.route()
+        yield
+        if part.route() != route:
+            self._messages.append(part.route())
+        if part.settings.seed != settings.seed:
+            self._touched[Target("seed", part.name)] = None
+        old, new = settings.point, part.settings.point
+        if new is old:
+            return
+        self._touched[Target("z", part.name)] = None
+        for knob in old.knobs.keys() | new.knobs.keys():
+            self._touched[Target("knob", part.name, knob + 1)] = None
+        for attribute in old.attributes.keys() | new.attributes.keys():
+            self._touched[Target("attr", part.name, attribute)] = None
+
+
+def _when(word: str) -> When:
+    try:
+        return When(word)
+    except ValueError as error:
+        raise UsageError(f"It takes now, beat, bar, 2bars, 4bars or loop, not {word}.") from error
+
+
+def _fire_arguments(words: list[str]) -> tuple[str, When]:
+    what = words[0] if words else "new"
+    if what not in {"new", "vary", "again"}:
+        raise UsageError(f"It takes new, vary or again, not {what}.")
+    return what, _when(words[1]) if len(words) > 1 else When.BAR
+
+
+def _near(point: LatentPoint, seed: int, count: int) -> list[float]:
+    z = point.z()
+    noise = normal(seed, Stream.VARIATION, count, len(z))
+    return [float(x) for x in math.cos(VARY_ANGLE) * z + math.sin(VARY_ANGLE) * noise]

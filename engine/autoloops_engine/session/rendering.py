@@ -1,0 +1,78 @@
+"""From a decoder's tokens to the bar that sounds: the part's transposition and velocity come in here."""
+
+from dataclasses import dataclass
+
+from autoloops_engine.codecs.melody import accent_velocity, decode_bar, sounding_at
+from autoloops_engine.inference.decoder import Floats
+from autoloops_engine.notes import Bar, Note, Tie
+from autoloops_engine.units import STEP_UB
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class BarRecord:
+    """A decoded bar, with all that the bar after it or a splice into it starts from.
+
+    Attributes:
+        id: The bar's identity towards the player.
+        after_id: The bar it was decoded after (0: none).
+        loop_bar: Bar of the loop, from 0.
+        version: Which state of the controls it was decoded from.
+        tokens: Sixteen classes.
+        states: The decoder's state after each step, float32 [16, S].
+        sounding: The pitch, as decoded, that sounds at its start; None when silent.
+        transpose: Semitones added to every pitch.
+    """
+
+    id: int
+    after_id: int
+    loop_bar: int
+    version: int
+    tokens: tuple[int, ...]
+    states: Floats
+    sounding: int | None
+    transpose: int
+
+    def sounding_at(self, step: int) -> int | None:
+        """The pitch, as decoded, that sounds going into ``step`` (0 to 16)."""
+        return sounding_at(self.tokens, step, self.sounding)
+
+
+def render(record: BarRecord, velocity: float, transposed_before: int, from_step: int = 0) -> Bar:
+    """The bar as the player gets it.
+
+    Args:
+        record: What was decoded.
+        velocity: Multiplies every velocity; the result stays within 1 to 127.
+        transposed_before: The transposition of what sounds going in: where it differs, the note that would be tied
+            is struck anew at its new pitch.
+        from_step: What happens before this step is left out.
+    """
+    decoded = decode_bar(record.tokens, record.sounding_at(from_step), from_step=from_step)
+    notes = [_note(note, record.transpose, velocity) for note in decoded.notes]
+    ties: tuple[Tie, ...] = ()
+    if transposed_before == record.transpose:
+        ties = tuple(Tie(_pitch(tie.pitch, record.transpose), tie.duration_ub, tie.held) for tie in decoded.ties)
+    else:
+        notes[:0] = [_struck(tie, from_step, record.transpose, velocity) for tie in decoded.ties]
+    return Bar(record.id, record.after_id, tuple(notes), ties)
+
+
+def _note(note: Note, transpose: int, velocity: float) -> Note:
+    scaled = min(127, max(1, round(note.velocity * velocity)))
+    return Note(note.start_ub, note.duration_ub, _pitch(note.pitch, transpose), scaled, note.held)
+
+
+def _struck(tie: Tie, from_step: int, transpose: int, velocity: float) -> Note:
+    start_ub = from_step * STEP_UB
+    attack = Note(start_ub, tie.duration_ub - start_ub, tie.pitch, accent_velocity(from_step), tie.held)
+    return _note(attack, transpose, velocity)
+
+
+def _pitch(pitch: int, transpose: int) -> int:
+    # By octaves back into MIDI's range, so that a melody keeps its notes at any transposition.
+    moved = pitch + transpose
+    while moved > 127:
+        moved -= 12
+    while moved < 0:
+        moved += 12
+    return moved

@@ -1,0 +1,114 @@
+"""The values of a part that controllers set and ask: one row each, with its range."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from typing import Final
+
+from autoloops_engine.errors import UsageError
+from autoloops_engine.latent import LatentPoint
+from autoloops_engine.session.part import PartSession, Settings
+from autoloops_engine.session.surface import Key, Values
+
+MAX_LENGTH_BARS: Final = 64
+MAX_SEED: Final = 2**31 - 1
+
+
+@dataclass(frozen=True, slots=True)
+class PartValue:
+    """How one value of a part is read, and how the settings with another value are made."""
+
+    read: Callable[[PartSession, Key], Values]
+    write: Callable[[Settings, Key, Values], Settings]
+
+
+def number(values: Values, low: float, high: float) -> float:
+    """The single number in ``values``.
+
+    Raises:
+        UsageError: it is not one number from ``low`` to ``high``.
+    """
+    if len(values) != 1 or isinstance(values[0], str) or not low <= values[0] <= high:
+        raise UsageError(f"It takes one number from {low:g} to {high:g}.")
+    return float(values[0])
+
+
+def whole(values: Values, low: int, high: int) -> int:
+    """The single whole number in ``values``; see ``number``."""
+    return round(number(values, low, high))
+
+
+def flag(values: Values) -> bool:
+    """The single 0 or 1 in ``values``; see ``number``."""
+    return number(values, 0, 1) >= 0.5
+
+
+def index(key: Key) -> int:
+    """A position counted from 1 by performers, as one counted from 0.
+
+    Raises:
+        UsageError: it is no whole number.
+    """
+    if not isinstance(key, int):
+        raise UsageError("It is addressed by a number, counted from 1.")
+    return key - 1
+
+
+def _coordinates(values: Values) -> list[float]:
+    return [float(value) for value in values]
+
+
+def _coordinate(point: LatentPoint, at: int) -> float:
+    if not 0 <= at < point.space.size:
+        raise UsageError(f"The latent point has coordinates 1 to {point.space.size}, not {at + 1}.")
+    return float(point.base[at])
+
+
+PART_VALUES: Final[dict[str, PartValue]] = {
+    "z": PartValue(
+        lambda part, key: (
+            tuple(float(x) for x in part.settings.point.z())
+            if key is None
+            else (_coordinate(part.settings.point, index(key)),)
+        ),
+        lambda settings, key, values: replace(
+            settings,
+            point=(
+                settings.point.at(_coordinates(values))
+                if key is None
+                else settings.point.with_coordinate(index(key), number(values, -1000, 1000))
+            ),
+        ),
+    ),
+    "knob": PartValue(
+        lambda part, key: (part.settings.point.knob(index(key)),),
+        lambda settings, key, values: replace(
+            settings, point=settings.point.with_knob(index(key), number(values, 0, 1))
+        ),
+    ),
+    "attr": PartValue(
+        lambda part, key: (part.settings.point.attribute(str(key)),),
+        lambda settings, key, values: replace(
+            settings, point=settings.point.with_attribute(str(key), number(values, 0, 1))
+        ),
+    ),
+    "temperature": PartValue(
+        lambda part, key: (part.settings.temperature,),
+        lambda settings, key, values: replace(settings, temperature=number(values, 0, 4)),
+    ),
+    "seed": PartValue(
+        lambda part, key: (part.settings.seed,),
+        lambda settings, key, values: replace(settings, seed=whole(values, 0, MAX_SEED)),
+    ),
+    "hold": PartValue(
+        lambda part, key: (int(part.settings.hold),),
+        lambda settings, key, values: replace(settings, hold=flag(values)),
+    ),
+    "transpose": PartValue(
+        lambda part, key: (part.settings.transpose,),
+        lambda settings, key, values: replace(settings, transpose=whole(values, -48, 48)),
+    ),
+    "velocity": PartValue(
+        lambda part, key: (part.settings.velocity,),
+        lambda settings, key, values: replace(settings, velocity=number(values, 0, 2)),
+    ),
+}
