@@ -1,0 +1,77 @@
+"""``autoloops data``: from MIDI files to windows that a model can learn."""
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+from rich.console import Console
+from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, TimeRemainingColumn
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from autoloops_export.data.windows import DatasetManifest
+
+BROKEN_LISTED = 20
+
+app = typer.Typer(help="Prepare MIDI files for training.", no_args_is_help=True)
+
+
+def add(to: typer.Typer) -> None:
+    """Add the group ``data`` to the command line."""
+    to.add_typer(app, name="data")
+
+
+@app.callback()
+def data() -> None:
+    """Prepare MIDI files for training."""
+
+
+@app.command()
+def prepare(
+    sources: Annotated[
+        list[Path],
+        typer.Argument(metavar="SOURCE...", help="Folders of MIDI files, packs, or folders of .tar.xz packs."),
+    ],
+    out: Annotated[Path, typer.Option(help="Folder for the windows; made, or replaced.")],
+    role: Annotated[str, typer.Option(help="What to look for in the files.")] = "melody",
+    workers: Annotated[int, typer.Option(min=0, help="Processes that read; 0: one per processor.")] = 0,
+) -> None:
+    """Cut MIDI files into windows, split them by tune, and say which files gave none and why."""
+    from autoloops_export.data.prepare import prepare as run
+    from autoloops_export.data.roles import role_named
+
+    wanted = role_named(role)
+    console = Console()
+    columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TextColumn("files"), TimeRemainingColumn())
+    with Progress(*columns, console=console) as progress:
+        task = progress.add_task("reading", total=None)
+        manifest = run(
+            sources, out, wanted, lambda done, total: progress.update(task, completed=done, total=total), workers
+        )
+    report(manifest, out, console)
+
+
+def report(manifest: "DatasetManifest", out: Path, console: Console) -> None:
+    """Print what the files gave."""
+    table = Table(title=f"{manifest.bars}-bar windows of {manifest.role}")
+    table.add_column("pack")
+    for name in ("files", "gave windows", *manifest.windows):
+        table.add_column(name, justify="right")
+    for pack in manifest.packs:
+        windows = [f"{pack.windows[split]:,}" for split in manifest.windows]
+        table.add_row(pack.name, f"{pack.files:,}", f"{pack.files_used:,}", *windows)
+    files, used = sum(p.files for p in manifest.packs), sum(p.files_used for p in manifest.packs)
+    totals = [f"{count:,}" for count in manifest.windows.values()]
+    table.add_row("all", f"{files:,}", f"{used:,}", *totals, style="bold")
+    console.print(table)
+    for reason, count in manifest.reasons.items():
+        console.print(f"{count:,} files gave none: {reason}")
+    for broken in manifest.broken[:BROKEN_LISTED]:
+        console.print(f"  {broken.name}: {broken.detail}", markup=False)
+    if len(manifest.broken) > BROKEN_LISTED:
+        console.print(f"  … and {len(manifest.broken) - BROKEN_LISTED} more, all in {out / 'dataset.json'}")
+    console.print(
+        f"{manifest.duplicates:,} equal windows left out; {manifest.leaks:,} more because a held-out tune has them "
+        "in some transposition"
+    )
+    console.print(f"The windows are in {out}. Next: autoloops train RECIPE.toml --data {out}", markup=False)

@@ -1,0 +1,38 @@
+"""``autoloops train``: a recipe and prepared windows to a checkpoint."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+RUNS = Path("runs")
+
+
+def add(to: typer.Typer) -> None:
+    """Add the command ``train`` to the command line."""
+    to.command()(train)
+
+
+def train(
+    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="What to train, and how.")],
+    data: Annotated[Path | None, typer.Option(help="Prepared windows; default: the recipe's folder.")] = None,
+    resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
+    minutes: Annotated[
+        float | None,
+        typer.Option(min=0.01, help="Length of the whole run; the learning rate ends its decay there. Default: steps."),
+    ] = None,
+    threads: Annotated[int, typer.Option(min=0, help="Processor threads; 0: all.")] = 0,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; default: runs/ and the recipe's name.")] = None,
+) -> None:
+    """Train a model; Ctrl-C stops it at a checkpoint, and --resume goes on from there."""
+    import torch
+
+    from autoloops_export.data.windows import load_dataset
+    from autoloops_export.training.recipe import load_recipe
+    from autoloops_export.training.session import train_run
+
+    if threads:
+        torch.set_num_threads(threads)
+    plan = load_recipe(recipe)
+    dataset = load_dataset(data or Path(plan.data.folder))
+    train_run(plan, dataset, out or RUNS / plan.run.name, minutes=minutes, resume=resume)

@@ -1,0 +1,1 @@
+"""From folders of MIDI files to memory-mapped windows, split by tune."""

@@ -1,0 +1,141 @@
+"""Folders of MIDI files to a prepared folder of windows, in parallel."""
+
+import multiprocessing
+import os
+import tempfile
+from collections import Counter
+from collections.abc import Callable, Iterator
+from concurrent.futures import ProcessPoolExecutor
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from autoloops_export.data.melody import CLASSES, Tokens, transposition_class
+from autoloops_export.data.packs import SPLITS
+from autoloops_export.data.reading import UNREADABLE, FileWindows, read_windows
+from autoloops_export.data.roles import Role
+from autoloops_export.data.sources import SourceFile, find_files
+from autoloops_export.data.windows import (
+    BrokenFile,
+    DatasetManifest,
+    PackCounts,
+    SplitWindows,
+    save_dataset,
+)
+
+FILES_PER_TASK: Final = 16
+HELD_OUT_FIRST: Final = ("test", "valid", "train")
+
+Progress = Callable[[int, int], None]
+
+
+def prepare(sources: list[Path], out: Path, role: Role, progress: Progress, workers: int = 0) -> DatasetManifest:
+    """Read every MIDI file under ``sources`` and write the windows of ``role`` to ``out``.
+
+    Args:
+        sources: Folders with packs or their archives, packs, or plain folders of MIDI files.
+        out: The folder to write; replaced as a whole.
+        role: What to extract.
+        progress: Called with the files done and the files in all, after each file.
+        workers: Processes that read; 0: one per processor.
+
+    Raises:
+        UsageError: a source does not exist or holds no MIDI file.
+    """
+    with tempfile.TemporaryDirectory(prefix="autoloops-packs-") as unpacked:
+        files = find_files(sources, Path(unpacked))
+        results: list[FileWindows] = []
+        for result in _read_all(files, role, workers or os.cpu_count() or 1):
+            results.append(result)
+            progress(len(results), len(files))
+    packs = sorted({file.pack.name for file in files})
+    splits, duplicates, leaks, used = select_windows(files, results, packs, role)
+    manifest = DatasetManifest(
+        role=role.name,
+        bars=role.bars,
+        steps=role.steps,
+        classes=CLASSES,
+        windows={name: len(split) for name, split in splits.items()},
+        duplicates=duplicates,
+        leaks=leaks,
+        reasons=dict(Counter(result.reason for result in results if result.reason).most_common()),
+        broken=[
+            BrokenFile(f"{file.pack.name}/{file.name}", result.detail)
+            for file, result in zip(files, results, strict=True)
+            if result.reason == UNREADABLE
+        ],
+        packs=[_counts(name, files, used, packs, splits) for name in packs],
+    )
+    save_dataset(out, manifest, splits)
+    return manifest
+
+
+def _read_all(files: list[SourceFile], role: Role, workers: int) -> Iterator[FileWindows]:
+    """The windows of each file, in order; a few files are not worth starting processes for."""
+    if workers == 1 or len(files) <= FILES_PER_TASK:
+        yield from (read_windows(file.path, file.labels, role) for file in files)
+        return
+    context = multiprocessing.get_context("spawn")
+    with ProcessPoolExecutor(max_workers=workers, mp_context=context) as pool:
+        yield from pool.map(
+            read_windows,
+            [file.path for file in files],
+            [file.labels for file in files],
+            [role] * len(files),
+            chunksize=FILES_PER_TASK,
+        )
+
+
+def select_windows(
+    files: list[SourceFile], results: list[FileWindows], packs: list[str], role: Role
+) -> tuple[dict[str, SplitWindows], int, int, list[bool]]:
+    """One copy of each window, none of which occurs in a more held-out split in any transposition.
+
+    Returns:
+        The splits, windows dropped as duplicates, windows dropped as leaks, and which files gave windows.
+    """
+    held_out: set[bytes] = set()
+    splits: dict[str, SplitWindows] = {}
+    duplicates = leaks = 0
+    for name in HELD_OUT_FIRST:
+        kept: list[Tokens] = []
+        pack_of: list[int] = []
+        seen: set[bytes] = set()
+        classes: set[bytes] = set()
+        for file, result in zip(files, results, strict=True):
+            if file.split != name:
+                continue
+            for window in result.windows:
+                exact, anywhere = window.tobytes(), transposition_class(window)
+                if anywhere in held_out:
+                    leaks += 1
+                elif exact in seen:
+                    duplicates += 1
+                else:
+                    seen.add(exact)
+                    classes.add(anywhere)
+                    kept.append(window)
+                    pack_of.append(packs.index(file.pack.name))
+        held_out |= classes
+        tokens = np.array(kept, dtype=np.uint8).reshape(-1, role.steps)
+        splits[name] = SplitWindows(tokens, np.array(pack_of, dtype=np.uint8))
+    used = [len(result.windows) > 0 for result in results]
+    return {name: splits[name] for name in SPLITS}, duplicates, leaks, used
+
+
+def _counts(
+    name: str, files: list[SourceFile], used: list[bool], packs: list[str], splits: dict[str, SplitWindows]
+) -> PackCounts:
+    mine = [(file, gave) for file, gave in zip(files, used, strict=True) if file.pack.name == name]
+    pack = mine[0][0].pack
+    number = packs.index(name)
+    return PackCounts(
+        name=name,
+        licence=pack.licence,
+        attribution=pack.attribution,
+        licences=dict(Counter(file.licence for file, gave in mine if gave).most_common()),
+        files=len(mine),
+        files_used=sum(gave for _, gave in mine),
+        windows={split: int(np.sum(windows.packs == number)) for split, windows in splits.items()},
+    )

@@ -1,0 +1,84 @@
+"""What a model learns from: the tracks, the pitches and the windows of each musical role."""
+
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Final
+
+from autoloops_engine.errors import UsageError
+from autoloops_engine.units import STEPS_PER_BAR
+
+LOWEST_PITCH: Final = 21
+HIGHEST_PITCH: Final = 108
+BASS_PROGRAMS: Final = range(32, 40)
+MELODY_MONOPHONIC_SHARE: Final = 0.9
+
+
+@dataclass(frozen=True, slots=True)
+class TrackFacts:
+    """What is known of a track before its notes are quantised.
+
+    Attributes:
+        drum: It is on the drum channel.
+        program: General MIDI program, 0 to 127.
+        monophonic_share: Share of its onsets at which a single note starts, 0 to 1.
+        label: The role that a pack's index gives it; None where there is no index.
+    """
+
+    drum: bool
+    program: int
+    monophonic_share: float
+    label: str | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Role:
+    """A musical role and its windows.
+
+    Attributes:
+        name: As in ``--role`` and in the recipes.
+        labels: The index roles that count as this role.
+        bars: Length of a window in bars of 4/4.
+        low: Lowest pitch that transposition may reach (a window that is lower already stays where it is).
+        high: Highest pitch that transposition may reach.
+        min_notes: Windows with fewer notes are left out.
+        min_pitches: Windows with fewer different pitches are left out.
+        max_silence_steps: Windows in which nothing sounds for this many steps on end are left out.
+    """
+
+    name: str
+    labels: frozenset[str]
+    bars: int = 2
+    low: int = LOWEST_PITCH
+    high: int = HIGHEST_PITCH
+    min_notes: int = 3
+    min_pitches: int = 2
+    max_silence_steps: int = STEPS_PER_BAR
+
+    @property
+    def steps(self) -> int:
+        """Length of a window in sixteenths."""
+        return self.bars * STEPS_PER_BAR
+
+    def wants(self, track: TrackFacts) -> bool:
+        """Whether ``track`` plays this role: as its index says, else by what it looks like."""
+        if track.label is not None:
+            return track.label in self.labels
+        return (
+            not track.drum and track.program not in BASS_PROGRAMS and track.monophonic_share >= MELODY_MONOPHONIC_SHARE
+        )
+
+
+MELODY: Final = Role("melody", frozenset({"melody", "melody_candidate"}), low=36, high=96)
+ROLES: Final[dict[str, Role]] = {role.name: role for role in (MELODY,)}
+
+
+def role_named(name: str, roles: Iterable[Role] = ROLES.values()) -> Role:
+    """The role called ``name``.
+
+    Raises:
+        UsageError: there is none.
+    """
+    by_name = {role.name: role for role in roles}
+    if name not in by_name:
+        raise UsageError(f"There is no role {name!r}: choose one of {', '.join(sorted(by_name))}.")
+    return by_name[name]

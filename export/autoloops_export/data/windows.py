@@ -1,0 +1,139 @@
+"""Prepared windows on disk: memory-mapped arrays and a JSON that says where they come from.
+
+A folder holds ``dataset.json`` and, for each split, ``SPLIT.tokens.npy`` (uint8 [windows, steps])
+and ``SPLIT.pack.npy`` (uint8 [windows], the position of the window's pack in the JSON).
+"""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+import numpy as np
+import numpy.typing as npt
+from msgspec import Struct
+
+from autoloops_engine.errors import UsageError
+from autoloops_export.data.packs import SPLITS
+
+MANIFEST: Final = "dataset.json"
+SCHEMA: Final = 1
+
+
+class PackCounts(Struct, frozen=True):
+    """What a pack gave.
+
+    Attributes:
+        name: Of the pack or folder.
+        licence: Of the pack.
+        attribution: The line that model cards carry.
+        licences: Files that gave windows, by their licence.
+        files: Files read.
+        files_used: Files that gave windows.
+        windows: Windows kept, by split.
+    """
+
+    name: str
+    licence: str
+    attribution: str
+    licences: dict[str, int]
+    files: int
+    files_used: int
+    windows: dict[str, int]
+
+
+class BrokenFile(Struct, frozen=True):
+    """A file that could not be read, and what the reader said."""
+
+    name: str
+    detail: str
+
+
+class DatasetManifest(Struct, frozen=True):
+    """``dataset.json``.
+
+    Attributes:
+        role: What the windows play.
+        bars: Length of a window.
+        steps: The same in sixteenths.
+        classes: Number of token classes.
+        windows: Windows kept, by split.
+        duplicates: Windows dropped because an equal one of the same split was kept.
+        leaks: Windows dropped because a held-out one equals them in some transposition.
+        reasons: Files without windows, by reason.
+        broken: The files that could not be read.
+        packs: What each pack gave; windows name packs by their position here.
+        schema: Version of this file's layout.
+    """
+
+    role: str
+    bars: int
+    steps: int
+    classes: int
+    windows: dict[str, int]
+    duplicates: int
+    leaks: int
+    reasons: dict[str, int]
+    broken: list[BrokenFile]
+    packs: list[PackCounts]
+    schema: int = SCHEMA
+
+
+@dataclass(frozen=True, slots=True)
+class SplitWindows:
+    """The windows of one split.
+
+    Attributes:
+        tokens: uint8 [windows, steps].
+        packs: uint8 [windows]: the position of each window's pack in the manifest.
+    """
+
+    tokens: npt.NDArray[np.uint8]
+    packs: npt.NDArray[np.uint8]
+
+    def __len__(self) -> int:
+        """Number of windows."""
+        return len(self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Dataset:
+    """A prepared folder, its arrays mapped into memory and read as needed."""
+
+    manifest: DatasetManifest
+    splits: dict[str, SplitWindows]
+
+
+def save_dataset(folder: Path, manifest: DatasetManifest, splits: dict[str, SplitWindows]) -> None:
+    """Write a prepared folder; the manifest last, so that a half-written one is never taken for whole."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / MANIFEST).unlink(missing_ok=True)
+    for name, split in splits.items():
+        np.save(folder / f"{name}.tokens.npy", split.tokens)
+        np.save(folder / f"{name}.pack.npy", split.packs)
+    encoded = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
+    (folder / MANIFEST).write_bytes(encoded + b"\n")
+
+
+def load_dataset(folder: Path) -> Dataset:
+    """Open what ``autoloops data prepare`` wrote.
+
+    Raises:
+        UsageError: the folder is not one, or not of this version.
+    """
+    try:
+        manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=DatasetManifest)
+        splits = {
+            name: SplitWindows(
+                np.load(folder / f"{name}.tokens.npy", mmap_mode="r"),
+                np.load(folder / f"{name}.pack.npy", mmap_mode="r"),
+            )
+            for name in SPLITS
+        }
+    except (OSError, ValueError, msgspec.MsgspecError) as error:
+        raise UsageError(
+            f"{folder} holds no prepared windows ({error}): run `autoloops data prepare` to make them."
+        ) from error
+    if manifest.schema != SCHEMA:
+        raise UsageError(f"{folder} is of another version: run `autoloops data prepare` again.")
+    return Dataset(manifest, splits)

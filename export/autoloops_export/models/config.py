@@ -1,0 +1,56 @@
+"""What a network looks like, and the checks that it can."""
+
+from dataclasses import dataclass
+
+from autoloops_engine.units import STEPS_PER_BAR
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ModelConfig:
+    """The shape of a model; everything that is needed to build it before its weights are loaded."""
+
+    kind: str = "flat"
+    """Structure: ``flat`` (one decoder over all steps)."""
+    role: str = "melody"
+    """The role whose windows it learns."""
+    classes: int = 90
+    """Number of token classes a step."""
+    bars: int = 2
+    """Bars of a loop; each has 16 steps."""
+    latent: int = 128
+    """Size of z."""
+    encoder_hidden: int = 320
+    """Units of the encoder's LSTM in each direction."""
+    encoder_reads: int = 4
+    """How many evenly spaced outputs of the encoder, each way, form its summary; 1: only the last ones."""
+    decoder_hidden: int = 256
+    """Units of each layer of the decoder's LSTM."""
+    decoder_layers: int = 2
+    """Layers of the decoder's LSTM."""
+    embedding: int = 64
+    """Size of the previous token's embedding at the decoder's input."""
+
+    def __post_init__(self) -> None:
+        """Refuse what cannot be built.
+
+        Raises:
+            ValueError: a size is not positive, or the reads do not divide the steps.
+        """
+        for name in ("classes", "bars", "latent", "encoder_hidden", "encoder_reads"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"model.{name} must be at least 1.")
+        for name in ("decoder_hidden", "decoder_layers", "embedding"):
+            if getattr(self, name) < 1:
+                raise ValueError(f"model.{name} must be at least 1.")
+        if self.steps % self.encoder_reads:
+            raise ValueError(f"model.encoder_reads must divide the {self.steps} steps of a window.")
+
+    @property
+    def steps(self) -> int:
+        """Steps of a loop."""
+        return self.bars * STEPS_PER_BAR
+
+    @property
+    def state(self) -> int:
+        """Size of the decoder's flattened state: h and c of every layer."""
+        return 2 * self.decoder_layers * self.decoder_hidden

@@ -1,0 +1,158 @@
+"""The flat MusicVAE: a bidirectional LSTM encoder and one autoregressive LSTM decoder over the whole loop.
+
+After Roberts et al., "A Hierarchical Latent Vector Model for Learning Long-Term Structure in Music", ICML 2018,
+section 3 (the flat baseline): z joins the decoder's input at every step, and the initial state of its layers is
+tanh of a linear map of z. One addition: the encoder's summary reads its outputs at a few evenly spaced
+steps rather than only at the last, so that the early steps of a window need not survive in one cell.
+
+The three functions that the engine runs are :meth:`FlatVae.encode`, :meth:`FlatVae.start` and :meth:`FlatVae.bar`;
+:meth:`FlatVae.summarise`, :meth:`FlatVae.posterior` and :meth:`FlatVae.decode` serve training.
+Axes: B batch, T steps, C classes, Z latent, H decoder units, L decoder layers, S = 2 L H.
+"""
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from autoloops_engine.units import STEPS_PER_BAR
+from autoloops_export.models.config import ModelConfig
+
+MIN_TEMPERATURE = 1e-6
+
+
+class FlatVae(nn.Module):
+    """A flat variational autoencoder of token sequences."""
+
+    def __init__(self, config: ModelConfig) -> None:
+        super().__init__()
+        self.config = config
+        summary = 2 * config.encoder_hidden * config.encoder_reads
+        self.encoder = nn.LSTM(config.classes, config.encoder_hidden, batch_first=True, bidirectional=True)
+        self.to_mu = nn.Linear(summary, config.latent)
+        self.to_sigma = nn.Linear(summary, config.latent)
+        self.to_state = nn.Linear(config.latent, config.state)
+        self.embed = nn.Embedding(config.classes, config.embedding)
+        self.decoder = nn.LSTM(
+            config.embedding + config.latent, config.decoder_hidden, config.decoder_layers, batch_first=True
+        )
+        self.to_logits = nn.Linear(config.decoder_hidden, config.classes)
+        self._initialise()
+
+    def _initialise(self) -> None:
+        """Orthogonal recurrences, and a forget bias of 1 as in MusicVAE: cells remember from the first step on."""
+        for lstm in (self.encoder, self.decoder):
+            for name, parameter in lstm.named_parameters():
+                if name.startswith("weight_hh"):
+                    for gate in parameter.data.chunk(4):
+                        nn.init.orthogonal_(gate)
+                elif name.startswith("weight_ih"):
+                    nn.init.xavier_uniform_(parameter.data)
+                else:
+                    parameter.data.zero_()
+                    if name.startswith("bias_ih"):
+                        parameter.data.chunk(4)[1].fill_(1.0)
+
+    def summarise(self, features: Tensor) -> Tensor:
+        """What the encoder gathered: features [B, T, C] (one-hot) to [B, 2 * encoder units * reads]."""
+        outputs, _ = self.encoder(features)
+        units, stride = self.config.encoder_hidden, self.config.steps // self.config.encoder_reads
+        forward = outputs[:, stride - 1 :: stride, :units]
+        backward = outputs[:, ::stride, units:]
+        return torch.cat([forward, backward], dim=2).flatten(1)
+
+    def posterior(self, summary: Tensor) -> tuple[Tensor, Tensor]:
+        """Mean and standard deviation of z, each [B, Z], from the encoder's summary."""
+        return self.to_mu(summary), F.softplus(self.to_sigma(summary))
+
+    def encode(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """One-hot features [B, T, C] to mu and sigma, each [B, Z]."""
+        return self.posterior(self.summarise(features))
+
+    def start(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Z [B, Z] to the state before the first step [B, 1, S] and the embedding of every bar [B, 1, Z]."""
+        return torch.tanh(self.to_state(z)).unsqueeze(1), z.unsqueeze(1)
+
+    def decode(self, z: Tensor, previous: Tensor) -> Tensor:
+        """Logits of every step at once, given the token before each.
+
+        Args:
+            z: Latent points, [B, Z].
+            previous: The tokens before each step, int64 [B, T]; 0 before the first.
+
+        Returns:
+            Logits, [B, T, C].
+        """
+        layers, units = self.config.decoder_layers, self.config.decoder_hidden
+        states = torch.tanh(self.to_state(z)).view(-1, layers, 2, units)
+        hidden, cell = states.unbind(2)
+        points = z.unsqueeze(1).expand(-1, previous.shape[1], -1)
+        inputs = torch.cat([self.embed(previous), points], dim=2)
+        carried = (hidden.transpose(0, 1).contiguous(), cell.transpose(0, 1).contiguous())
+        outputs, _ = self.decoder(inputs, carried)
+        logits: Tensor = self.to_logits(outputs)
+        return logits
+
+    def bar(
+        self, state: Tensor, embedding: Tensor, previous: Tensor, temperature: Tensor, noise: Tensor, bias: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """Sample one bar step by step, each token fed back into the next step.
+
+        A token is argmax((logits + bias) / temperature + noise): exact sampling where the noise is standard Gumbel
+        (Maddison et al., "A* sampling", 2014); at temperature 0 argmax(logits + bias).
+
+        Args:
+            state: The decoder's state before the bar, [B, S].
+            embedding: Of this bar: z, [B, Z].
+            previous: The token before the bar, int64 [B]; 0 at the start of a loop.
+            temperature: Not negative, [B].
+            noise: [B, 16, C].
+            bias: Added to the logits before the temperature, [B, 16, C].
+
+        Returns:
+            Tokens int64 [B, 16], the state after each step [B, 16, S], logits before bias and temperature [B, 16, C].
+        """
+        from_token, from_point = self._input_maps(embedding)
+        sharp = temperature.unsqueeze(1)
+        divisor = sharp.clamp(min=MIN_TEMPERATURE)
+        tokens, states, logits = [], [], []
+        for step in range(STEPS_PER_BAR):
+            state, output = self._step(state, F.embedding(previous, from_token) + from_point)
+            scores = self.to_logits(output)
+            wanted = scores + bias[:, step]
+            previous = torch.where(sharp > 0, wanted / divisor + noise[:, step], wanted).argmax(dim=1)
+            tokens.append(previous)
+            states.append(state)
+            logits.append(scores)
+        return torch.stack(tokens, 1), torch.stack(states, 1), torch.stack(logits, 1)
+
+    def _input_maps(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
+        """The first layer's input gates, split: one row for each token [C, 4H], and the point's part [B, 4H].
+
+        Neither depends on the step, so a bar computes them once.
+        """
+        weights, biases = self._input_weights(0)
+        size = self.config.embedding
+        from_token = self.embed.weight @ weights[:, :size].T
+        from_point = embedding @ weights[:, size:].T + biases
+        return from_token, from_point
+
+    def _input_weights(self, layer: int) -> tuple[Tensor, Tensor]:
+        """Of a decoder layer's gates: the input weights [4H, inputs] and both biases in one, [4H]."""
+        biases = getattr(self.decoder, f"bias_ih_l{layer}") + getattr(self.decoder, f"bias_hh_l{layer}")
+        return getattr(self.decoder, f"weight_ih_l{layer}"), biases
+
+    def _step(self, state: Tensor, gates: Tensor) -> tuple[Tensor, Tensor]:
+        """One step of all layers: state [B, S] and the first layer's input gates [B, 4H] to state and output."""
+        parts = state.chunk(2 * self.config.decoder_layers, dim=1)
+        after: list[Tensor] = []
+        hidden = gates
+        for layer in range(self.config.decoder_layers):
+            if layer:
+                weights, biases = self._input_weights(layer)
+                gates = hidden @ weights.T + biases
+            gates = gates + parts[2 * layer] @ getattr(self.decoder, f"weight_hh_l{layer}").T
+            keep_in, forget, candidate, keep_out = gates.chunk(4, dim=1)
+            cell = torch.sigmoid(forget) * parts[2 * layer + 1] + torch.sigmoid(keep_in) * torch.tanh(candidate)
+            hidden = torch.sigmoid(keep_out) * torch.tanh(cell)
+            after += [hidden, cell]
+        return torch.cat(after, dim=1), hidden

@@ -1,0 +1,1 @@
+"""The trainer: recipes, batches, the loop, checkpoints and measurements."""

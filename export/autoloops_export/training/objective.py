@@ -1,0 +1,104 @@
+"""The loss: reconstruction and closed-form KL, with the decoder fed partly on its own samples."""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor
+
+from autoloops_export.models.flat import FlatVae
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What a batch costs.
+
+    Attributes:
+        loss: Reconstruction plus weighted KL above the free bits, nats a window.
+        reconstruction: Nats a window.
+        kl: Nats a window.
+        correct: Share of steps whose likeliest token is right, given the inputs the decoder had.
+    """
+
+    loss: Tensor
+    reconstruction: Tensor
+    kl: Tensor
+    correct: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class Feeding:
+    """What stands in the decoder's inputs instead of the true tokens: shares of the steps, 0 to 1."""
+
+    sampling: float = 0.0
+    dropout: float = 0.0
+
+
+def one_hot(tokens: Tensor, classes: int) -> Tensor:
+    """Tokens [B, T] to features float32 [B, T, C]."""
+    return F.one_hot(tokens, classes).float()
+
+
+def shifted(tokens: Tensor) -> Tensor:
+    """The token before each step; 0 before the first."""
+    return F.pad(tokens[:, :-1], (1, 0))
+
+
+def kl_nats(mu: Tensor, sigma: Tensor) -> Tensor:
+    """KL of each dimension's posterior against the standard normal, [B, Z] (Kingma and Welling, 2014, appendix B)."""
+    return 0.5 * (mu.square() + sigma.square() - 1) - sigma.clamp(min=1e-8).log()
+
+
+def elbo(
+    model: FlatVae,
+    tokens: Tensor,
+    beta: float,
+    free_bits_nats: float,
+    feeding: Feeding,
+    generator: torch.Generator,
+    precision: torch.dtype,
+) -> Terms:
+    """The terms of a batch of tokens, int64 [B, T].
+
+    Free bits count on the total KL of a window (MusicVAE's code does so, whatever its comment says).
+    """
+    device = tokens.device
+
+    def fast() -> torch.autocast:
+        return torch.autocast(device.type, precision, enabled=precision != torch.float32)
+
+    with fast():
+        summary = model.summarise(one_hot(tokens, model.config.classes))
+    mu, sigma = model.posterior(summary.float())
+    z = mu + sigma * torch.randn(mu.shape, generator=generator, device=device)
+    with fast():
+        inputs = _fed(model, z, tokens, feeding, generator)
+        logits = model.decode(z, inputs)
+    logits = logits.float()
+    per_step = F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), reduction="sum")
+    reconstruction = per_step / len(tokens)
+    kl = kl_nats(mu, sigma).sum(1)
+    loss = reconstruction + beta * (kl - free_bits_nats).clamp(min=0).mean()
+    correct = (logits.detach().argmax(2) == tokens).float().mean()
+    return Terms(loss, reconstruction.detach(), kl.mean().detach(), correct)
+
+
+@torch.no_grad()
+def _fed(model: FlatVae, z: Tensor, tokens: Tensor, feeding: Feeding, generator: torch.Generator) -> Tensor:
+    """The decoder's inputs: true tokens, some replaced by its own samples, some blanked.
+
+    The samples come from one teacher-forced pass for all steps at once (Duckworth et al., "Parallel scheduled
+    sampling", 2019), because a pass step by step would cost as much as the rest of training.
+    """
+    device = tokens.device
+    source = tokens
+    if feeding.sampling > 0:
+        logits = model.decode(z, shifted(tokens)).float()
+        uniform = torch.rand(logits.shape, generator=generator, device=device).clamp(1e-9, 1 - 1e-7)
+        sampled = (logits - (-uniform.log()).log()).argmax(2)
+        chosen = torch.rand(tokens.shape, generator=generator, device=device) < feeding.sampling
+        source = torch.where(chosen, sampled, tokens)
+    if feeding.dropout > 0:
+        blank = torch.rand(tokens.shape, generator=generator, device=device) < feeding.dropout
+        source = source.masked_fill(blank, 0)
+    return shifted(source)

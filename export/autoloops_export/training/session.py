@@ -1,0 +1,130 @@
+"""A training session at the terminal: signals, progress bar, TensorBoard, and the run itself."""
+
+import contextlib
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from types import FrameType
+from typing import Final
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from torch.utils.tensorboard import SummaryWriter
+
+from autoloops_engine.errors import UsageError
+from autoloops_export.data.windows import Dataset
+from autoloops_export.training.checkpoints import RESUME
+from autoloops_export.training.measure import Metrics
+from autoloops_export.training.recipe import Recipe
+from autoloops_export.training.schedules import Plan
+from autoloops_export.training.trainer import BEST, Observer, StepReport, Trainer
+
+STEPS_PER_POINT: Final = 50
+
+
+class _Telemetry(Observer):
+    """Shows a run on the terminal and writes it for TensorBoard."""
+
+    def __init__(self, batch_size: int, bar: Progress, task: TaskID, writer: SummaryWriter) -> None:
+        self._batch_size, self._bar, self._task, self._writer = batch_size, bar, task, writer
+        self._began: tuple[int, float] | None = None
+
+    def stepped(self, report: StepReport, seconds: float) -> None:
+        """Move the bar; every few steps a point for TensorBoard."""
+        first_step, first_seconds = self._began = self._began or (report.step - 1, 0.0 if report.step == 1 else seconds)
+        speed = (report.step - first_step) * self._batch_size / max(seconds - first_seconds, 1e-9)
+        left_s = seconds * (1 - report.progress) / max(report.progress, 1e-9)
+        self._bar.update(
+            self._task,
+            completed=report.progress,
+            speed=f"{speed:,.0f} windows/s",
+            left=f"{left_s / 60:.0f} min left" if report.progress else "",
+        )
+        if report.step % STEPS_PER_POINT:
+            return
+        terms = report.terms
+        points = {
+            "train/loss": float(terms.loss.detach()),
+            "train/reconstruction_nats": float(terms.reconstruction),
+            "train/kl_nats": float(terms.kl),
+            "train/accuracy": float(terms.correct),
+            "train/kl_weight": report.kl_weight,
+            "train/learning_rate": report.learning_rate,
+            "train/windows_per_s": speed,
+        }
+        for name, value in points.items():
+            self._writer.add_scalar(name, value, report.step)
+
+    def measured(self, step: int, metrics: Metrics, is_best: bool) -> None:
+        """Print a line and write the figures."""
+        for name, value in metrics.as_dict().items():
+            self._writer.add_scalar(f"valid/{name}", value, step)
+        self._writer.flush()
+        self._bar.console.print(
+            f"step {step:,}: free-running {metrics.free_at_1:.3f} (T=1), {metrics.free_at_02:.3f} (mean, T=0.2); "
+            f"teacher-forced {metrics.teacher_forced:.3f}; KL {metrics.kl:.1f} nats in "
+            f"{metrics.active_dimensions:.0f} dimensions; reconstruction {metrics.reconstruction:.2f} nats"
+            f"{'; best so far' if is_best else ''}",
+            highlight=False,
+        )
+
+
+def train_run(recipe: Recipe, dataset: Dataset, folder: Path, *, minutes: float | None, resume: bool) -> None:
+    """Train ``recipe`` on ``dataset`` into ``folder``, to the end or until a signal.
+
+    Args:
+        recipe: What and how.
+        dataset: Prepared windows.
+        folder: Receives ``best`` and ``last`` (weights and card), the resumable state and TensorBoard's files.
+        minutes: Length of the whole run, time of earlier sessions included; None: the recipe's steps.
+        resume: Go on from the state in ``folder``.
+
+    Raises:
+        UsageError: the data do not do, a run is there already, or there is nothing to resume.
+    """
+    if not resume and (folder / RESUME).exists():
+        raise UsageError(f"{folder} holds a run already: add --resume to go on, or give another folder with --out.")
+    trainer = Trainer(recipe, dataset, folder, Plan(recipe.run.steps, None if minutes is None else minutes * 60))
+    if resume:
+        trainer.resume()
+    console = Console()
+    console.print(
+        f"{recipe.run.name}: {len(dataset.splits['train']):,} training windows, "
+        f"{sum(p.numel() for p in trainer.model.parameters()) / 1e6:.2f} M parameters, "
+        f"{trainer.device.type} in {str(trainer.precision).removeprefix('torch.')}",
+        highlight=False,
+    )
+    columns = (
+        TextColumn("training"),
+        BarColumn(),
+        TextColumn("{task.percentage:.0f} %"),
+        TextColumn("{task.fields[speed]}"),
+        TextColumn("{task.fields[left]}"),
+    )
+    with (
+        Progress(*columns, console=console) as bar,
+        SummaryWriter(str(folder / "tensorboard")) as writer,
+        stop_signals() as stopped,
+    ):
+        task = bar.add_task("training", total=1.0, speed="", left="")
+        telemetry = _Telemetry(recipe.run.batch_size, bar, task, writer)
+        ending = trainer.run(telemetry, lambda: bool(stopped))
+    console.print(f"Training ended after {trainer.counters.step:,} steps: {ending}.", highlight=False)
+    if (folder / BEST).exists():
+        console.print(f"The best weights are in {folder / BEST}.", highlight=False)
+
+
+@contextlib.contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """Collect SIGINT and SIGTERM in the list it yields, so that a run can end at a checkpoint."""
+    received: list[int] = []
+
+    def note(number: int, _frame: FrameType | None) -> None:
+        received.append(number)
+
+    before = {number: signal.signal(number, note) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        yield received
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,79 @@
+"""MIDI files for the export tests; the fixtures hand out the functions that make them."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import mido
+import numpy as np
+import pytest
+
+TICKS = 480
+SIXTEENTH = TICKS // 4
+
+Notes = list[tuple[int, int, int]]
+
+
+def _write_midi(
+    path: Path, tracks: list[Notes], meters: tuple[tuple[int, int, int], ...] = ((0, 4, 4),), program: int = 0
+) -> Path:
+    """Write tracks of (start, end, pitch) in ticks, with time signatures (tick, beats, unit)."""
+    file = mido.MidiFile(ticks_per_beat=TICKS)
+    signatures = [
+        (tick, mido.MetaMessage("time_signature", numerator=beats, denominator=unit)) for tick, beats, unit in meters
+    ]
+    _append(file, signatures)
+    for channel, notes in enumerate(tracks):
+        events = [(0, mido.Message("program_change", program=program, channel=channel))]
+        for start, end, pitch in notes:
+            events.append((start, mido.Message("note_on", note=pitch, velocity=80, channel=channel)))
+            events.append((end, mido.Message("note_off", note=pitch, channel=channel)))
+        _append(file, events)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    file.save(path)
+    return path
+
+
+def _append(file: mido.MidiFile, events: list[tuple[int, mido.Message | mido.MetaMessage]]) -> None:
+    track = mido.MidiTrack()
+    now = 0
+    for tick, message in sorted(events, key=lambda event: (event[0], event[1].type == "note_on")):
+        track.append(message.copy(time=tick - now))
+        now = tick
+    file.tracks.append(track)
+
+
+def _random_tune(seed: int, bars: int = 12) -> Notes:
+    """A wandering line of eighths and quarters."""
+    rng = np.random.default_rng(seed)
+    notes, step, pitch = [], 0, int(rng.integers(55, 75))
+    while step < bars * 16:
+        length = min(int(rng.choice([2, 2, 4])), bars * 16 - step)
+        pitch = int(np.clip(pitch + rng.integers(-4, 5), 48, 84))
+        notes.append((step * SIXTEENTH, (step + length) * SIXTEENTH, pitch))
+        step += length
+    return notes
+
+
+def _folder_of_tunes(folder: Path, count: int) -> Path:
+    """A plain folder of ``count`` random tunes."""
+    for number in range(count):
+        _write_midi(folder / f"tune{number:03d}.mid", [_random_tune(number)])
+    return folder
+
+
+@pytest.fixture(name="write_midi")
+def fixture_write_midi() -> Callable[..., Path]:
+    """Writes a file from tracks of (start, end, pitch)."""
+    return _write_midi
+
+
+@pytest.fixture(name="random_tune")
+def fixture_random_tune() -> Callable[..., Notes]:
+    """Makes a tune from a seed."""
+    return _random_tune
+
+
+@pytest.fixture(name="folder_of_tunes")
+def fixture_folder_of_tunes() -> Callable[..., Path]:
+    """Fills a folder with random tunes."""
+    return _folder_of_tunes
