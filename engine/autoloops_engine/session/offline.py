@@ -69,6 +69,7 @@ class Performance:
 
     def run_until(self, until_us: int) -> None:
         """Go on, deadline by deadline, up to ``until_us``."""
+        self.settle()
         while (deadline_us := self._next_deadline_us()) is not None and deadline_us <= until_us:
             self.now_us = max(self.now_us, deadline_us)
             self.session.advance(self.now_us)
