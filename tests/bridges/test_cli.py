@@ -18,8 +18,7 @@ import typer
 
 from autoloops_bridges import cli
 from autoloops_bridges.commands import bundles
-from autoloops_bridges.commands.loops import decode_loop
-from autoloops_bridges.commands.midifile import join_ties
+from autoloops_bridges.commands.loops import decode_loop, record
 from autoloops_bridges.commands.send import parse_value, show_value
 from autoloops_bridges.commands.words import repeat_options
 from autoloops_bridges.osc import codec
@@ -296,9 +295,11 @@ class TestEncodeAndInterpolate:
         for loop, end in ((0, a), (2, b)):
             tokens = encode_melody(read_midi(end)).windows[0]
             mu = StubDecoder().encode(one_hot(tokens)[None]).mu[0]
-            wanted = join_ties(enumerate(decode_loop(StubDecoder(), mu)))
+            wanted = record("melody", decode_loop(StubDecoder(), mu))
             assert wanted
-            assert notes_between(out, 8 * loop, 8 * loop + 8) == [(n.start_ub, n.end_ub, n.pitch) for n in wanted]
+            assert notes_between(out, 8 * loop, 8 * loop + 8) == [
+                (n.start_ub, n.start_ub + n.duration_ub, n.pitch) for n in wanted
+            ]
 
     def test_interpolate_keeps_the_tempo_of_the_first_file(self, autoloops: Run, tmp_path: Path) -> None:
         a = write_tune(tmp_path / "a.mid", tempo_bpm=96)

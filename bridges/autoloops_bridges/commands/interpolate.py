@@ -34,8 +34,8 @@ def interpolate(
     """
     bundles = choose_bundles((part,), {part: model} if model else {})
 
-    from autoloops_bridges.commands.loops import decode_loop, encode_loop
-    from autoloops_bridges.commands.midifile import PartTrack, to_midi, write_atomically
+    from autoloops_bridges.commands.loops import decode_loop, encode_loop, record
+    from autoloops_bridges.commands.midifile import to_midi, write_atomically
     from autoloops_bridges.processes.options import assign_channels
     from autoloops_engine.inference.onnx_decoder import open_decoder
     from autoloops_engine.latent import slerp
@@ -52,6 +52,5 @@ def interpolate(
         z = slerp(ends[0].mu, ends[1].mu, step / (steps - 1)).astype("float32")
         bars.extend(decode_loop(decoder, z, len(bars) + 1, seed=seed, temperature=temperature))
     tempo_bpm = tempo or min(MAX_TEMPO_BPM, max(MIN_TEMPO_BPM, ends[0].tempo_bpm))
-    track = PartTrack(part, assign_channels((part,), {})[part], list(enumerate(bars)))
-    write_atomically(out, to_midi([track], tempo_bpm, len(bars)))
+    write_atomically(out, to_midi(record(part, bars), assign_channels((part,), {}), tempo_bpm, len(bars)))
     typer.echo(f"{out}: {steps} loops, {len(bars)} bars.")

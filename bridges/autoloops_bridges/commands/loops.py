@@ -1,5 +1,6 @@
 """Between MIDI files, latent points and loops, for the commands that work without a performance."""
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
@@ -10,7 +11,9 @@ from autoloops_engine.codecs.midifile import encode_melody, read_midi
 from autoloops_engine.errors import BundleError, MusicError
 from autoloops_engine.inference.decoder import Decoder, Floats
 from autoloops_engine.inference.requests import FIRST_PREVIOUS, DecodeRequest, decode
+from autoloops_engine.messages import Frozen
 from autoloops_engine.notes import Bar
+from autoloops_engine.session.recording import RecordedNote, Recorder
 
 
 class EncodedLoop(NamedTuple):
@@ -78,6 +81,14 @@ def decode_loop(
         state = answer.states[-1] if decoder.manifest.kind == "flat" else None
         previous, sounding = answer.tokens[-1], decoded.sounding
     return bars
+
+
+def record(part: str, bars: Sequence[Bar]) -> tuple[RecordedNote, ...]:
+    """The notes of bars that sound one after the other, ties joined."""
+    recorder = Recorder()
+    for song_bar, bar in enumerate(bars):
+        recorder.add(Frozen(part, 0, song_bar, bar, "fresh", 0, 0, muted=False))
+    return recorder.notes()
 
 
 def check_codec(decoder: Decoder, part: str) -> None:
