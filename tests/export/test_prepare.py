@@ -1,6 +1,8 @@
 """From MIDI files to a prepared folder."""
 
 import json
+import subprocess
+import sys
 import tarfile
 from collections.abc import Callable
 from pathlib import Path
@@ -29,6 +31,14 @@ SIXTEENTH = 120
 Notes = list[tuple[int, int, int]]
 Tune = Callable[..., Notes]
 Write = Callable[..., Path]
+
+
+def test_adding_the_commands_imports_neither_torch_nor_symusic() -> None:
+    heavy = "{'torch', 'symusic', 'onnx', 'safetensors'}"
+    code = "import sys, typer, autoloops_export.commands as c; c.register(typer.Typer())"
+    code += f"; print({heavy} & set(sys.modules))"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert done.stdout.strip() == "set()"
 
 
 def silent(done: int, total: int) -> None:

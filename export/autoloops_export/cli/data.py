@@ -67,11 +67,14 @@ def report(manifest: "DatasetManifest", out: Path, console: Console) -> None:
     for reason, count in manifest.reasons.items():
         console.print(f"{count:,} files gave none: {reason}")
     for broken in manifest.broken[:BROKEN_LISTED]:
-        console.print(f"  {broken.name}: {broken.detail}", markup=False)
+        console.print(f"  {broken.name}: {broken.detail}", markup=False, soft_wrap=True)
     if len(manifest.broken) > BROKEN_LISTED:
         console.print(f"  … and {len(manifest.broken) - BROKEN_LISTED} more, all in {out / 'dataset.json'}")
     console.print(
         f"{manifest.duplicates:,} equal windows left out; {manifest.leaks:,} more because a held-out tune has them "
-        "in some transposition"
+        "in some transposition",
+        soft_wrap=True,
     )
-    console.print(f"The windows are in {out}. Next: autoloops train RECIPE.toml --data {out}", markup=False)
+    console.print(
+        f"The windows are in {out}. Next: autoloops train RECIPE.toml --data {out}", markup=False, soft_wrap=True
+    )

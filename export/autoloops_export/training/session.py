@@ -31,14 +31,16 @@ class _Telemetry(Observer):
 
     def stepped(self, report: StepReport, seconds: float) -> None:
         """Move the bar; every few steps a point for TensorBoard."""
-        first_step, first_seconds = self._began = self._began or (report.step - 1, 0.0 if report.step == 1 else seconds)
-        speed = (report.step - first_step) * self._batch_size / max(seconds - first_seconds, 1e-9)
-        left_s = seconds * (1 - report.progress) / max(report.progress, 1e-9)
+        if self._began is None:
+            self._began = report.step, seconds
+        steps, took_s = report.step - self._began[0], seconds - self._began[1]
+        speed = steps * self._batch_size / took_s if took_s else 0.0
+        left_s = seconds * (1 - report.progress) / report.progress if report.progress else 0.0
         self._bar.update(
             self._task,
             completed=report.progress,
             speed=f"{speed:,.0f} windows/s",
-            left=f"{left_s / 60:.0f} min left" if report.progress else "",
+            left=f"{left_s / 60:.0f} min left",
         )
         if report.step % STEPS_PER_POINT:
             return
@@ -66,6 +68,7 @@ class _Telemetry(Observer):
             f"{metrics.active_dimensions:.0f} dimensions; reconstruction {metrics.reconstruction:.2f} nats"
             f"{'; best so far' if is_best else ''}",
             highlight=False,
+            soft_wrap=True,
         )
 
 
@@ -93,6 +96,7 @@ def train_run(recipe: Recipe, dataset: Dataset, folder: Path, *, minutes: float 
         f"{sum(p.numel() for p in trainer.model.parameters()) / 1e6:.2f} M parameters, "
         f"{trainer.device.type} in {str(trainer.precision).removeprefix('torch.')}",
         highlight=False,
+        soft_wrap=True,
     )
     columns = (
         TextColumn("training"),
@@ -109,9 +113,9 @@ def train_run(recipe: Recipe, dataset: Dataset, folder: Path, *, minutes: float 
         task = bar.add_task("training", total=1.0, speed="", left="")
         telemetry = _Telemetry(recipe.run.batch_size, bar, task, writer)
         ending = trainer.run(telemetry, lambda: bool(stopped))
-    console.print(f"Training ended after {trainer.counters.step:,} steps: {ending}.", highlight=False)
+    console.print(f"Training ended after {trainer.counters.step:,} steps: {ending}.", highlight=False, soft_wrap=True)
     if (folder / BEST).exists():
-        console.print(f"The best weights are in {folder / BEST}.", highlight=False)
+        console.print(f"The best weights are in {folder / BEST}.", highlight=False, soft_wrap=True)
 
 
 @contextlib.contextmanager

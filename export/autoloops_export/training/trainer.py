@@ -169,7 +169,8 @@ class Trainer:
     def _follow(self) -> None:
         """Move the averaged weights towards the weights, faster at first."""
         decay = min(self.recipe.optimiser.average, (1 + self.counters.step) / (10 + self.counters.step))
-        torch._foreach_lerp_(list(self.average.parameters()), list(self.model.parameters()), 1 - decay)
+        for average, weight in zip(self.average.parameters(), self.model.parameters(), strict=True):
+            average.lerp_(weight, 1 - decay)
 
     def run(self, observer: Observer, stopping: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> str:
         """Train to the end of the plan, to the end of patience, or until ``stopping`` answers True.
