@@ -58,7 +58,8 @@ $(VENV)/.test: pyproject.toml | $(BIN)/python
 	@touch $@
 
 $(BIN)/python:
-	@test -n '$(PYTHON)' || { echo "AutoLoops needs Python 3.11 or later: install one, or name it with make PYTHON=..." >&2; exit 1; }
+	@$(or $(PYTHON),false) -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null || { \
+	  echo "AutoLoops needs Python 3.11 or later: install one, or name it with make PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
-	  echo "$(PYTHON) lacks its venv module: on Debian and Ubuntu run sudo apt install python3-venv" >&2; exit 1; }
+	  echo "$(PYTHON) has no venv module: on Debian and Ubuntu run sudo apt install python3-venv" >&2; exit 1; }
 	@$(PYTHON) -m venv $(VENV)
