@@ -1,0 +1,237 @@
+"""The main process: OSC in, session, inference. Started by the launcher; a thin shell around the cores."""
+
+import gc
+import select
+import signal
+import socket
+import sys
+from collections import deque
+from typing import Final
+
+from autoloops_bridges.control.mapping import Mapping
+from autoloops_bridges.midi.parse import parse
+from autoloops_bridges.osc.edge import Datagram, OscEdge
+from autoloops_bridges.osc.ntp import NtpClock
+from autoloops_bridges.processes.birth import Born, be_born
+from autoloops_bridges.processes.clock import monotonic_us, wall_us
+from autoloops_bridges.processes.parts import LoadedPart, decode_budget, keep_budget, load_parts
+from autoloops_bridges.processes.report import BarLines, Printer, start_lines
+from autoloops_bridges.processes.wire import Wire
+from autoloops_engine.errors import AutoLoopsError
+from autoloops_engine.inference.requests import Decoded, Failed
+from autoloops_engine.inference.worker import InferenceWorker
+from autoloops_engine.messages import (
+    EndAfter,
+    Ended,
+    FromPlayer,
+    Frozen,
+    MidiIn,
+    PlayerStats,
+    PortsState,
+    SetListeners,
+    TransportState,
+    decode_from_player,
+    encode,
+)
+from autoloops_engine.session.core import Session
+from autoloops_engine.session.surface import Target
+from autoloops_engine.units import US_PER_S
+
+# Read per wake-up, so that a flood of OSC delays a decoded bar by milliseconds and not by its own length.
+_MAX_PACKETS: Final = 2_000
+_MAX_PACKET_BYTES: Final = 65_536
+# The models are loaded long before; should the player not answer, the show goes on without its ports' names.
+_PORTS_PATIENCE_US: Final = 1_500_000
+
+
+class MainProcess:
+    """Carries messages between the session, the player, the inference worker and OSC.
+
+    Thread: the process's main one; the worker only calls ``_on_answer``.
+    """
+
+    def __init__(self, born: Born, parts: list[LoadedPart], printer: Printer) -> None:
+        now_us = monotonic_us()
+        self._options = born.options
+        self._osc = born.sockets["osc"]
+        self._life = born.sockets["life"]
+        self._wire = Wire(born.sockets["wire"])
+        self._wake, self._woken = socket.socketpair()
+        self._wake.setblocking(False)
+        self._woken.setblocking(False)
+        self._parts = parts
+        self._budget = decode_budget(parts)
+        assert born.options.seed is not None
+        self._session = Session([part.setup for part in parts], born.options.seed, born.options.tempo_bpm)
+        self._clock = NtpClock(now_us, wall_us())
+        self._observe_us = now_us + US_PER_S
+        static = [(address.host, address.port) for address in born.options.osc_send]
+        self._edge = OscEdge(self._session, self._clock, static)
+        self._mapping = Mapping.load(born.options.map_file, self._session)
+        self._answers: deque[Decoded | Failed] = deque()
+        self._worker = InferenceWorker(self._on_answer, monotonic_us)
+        self._printer = printer
+        self._bar_lines = BarLines(born.options.parts)
+        self._late_max_us = 0
+        self._greet_by_us: int | None = now_us + _PORTS_PATIENCE_US
+        self._ended = False
+
+    def run(self) -> None:
+        """Work until the life line closes or the bars asked for have sounded."""
+        for part in self._parts:
+            self._worker.use(part.setup.name, part.decoder)
+        self._worker.start()
+        self._session.set_budget(self._budget.total_us)
+        if self._options.bars is not None:
+            self._wire.send(encode(EndAfter(self._options.bars)))
+        if not self._options.stopped:
+            self._session.act(Target("start"), (), monotonic_us())
+        while not self._ended:
+            self._work(monotonic_us())
+            self._wait()
+        self._worker.stop()
+        keep_budget(self._parts, self._budget)
+
+    def _wait(self) -> None:
+        now_us = monotonic_us()
+        deadlines_us = [self._observe_us, self._session.next_deadline_us(), self._edge.next_deadline_us(now_us)]
+        deadlines_us.append(self._greet_by_us)
+        deadline_us = min(deadline_us for deadline_us in deadlines_us if deadline_us is not None)
+        writers = [self._wire] if self._wire.waiting else []
+        readers: list[Wire | socket.socket] = [self._osc, self._wire, self._woken, self._life]
+        readable, _, _ = select.select(readers, writers, [], max(0, deadline_us - now_us) / US_PER_S)
+        if self._life in readable and not _alive(self._life):
+            self._ended = True
+
+    def _work(self, now_us: int) -> None:
+        self._wire.flush()
+        self._read_osc(now_us)
+        _drain(self._woken)
+        while self._answers:
+            self._take_answer(self._answers.popleft(), now_us)
+        for line in self._wire.receive():
+            try:
+                self._take_report(decode_from_player(line), now_us)
+            except ValueError:
+                # A line torn by a player that died.
+                continue
+        if now_us >= self._observe_us:
+            self._clock.observe(now_us, wall_us())
+            self._observe_us = now_us + US_PER_S
+        if self._greet_by_us is not None and now_us >= self._greet_by_us:
+            self._greet(None)
+        self._session.advance(now_us)
+        self._send_all(self._edge.advance(now_us))
+        self._carry()
+
+    def _carry(self) -> None:
+        for message in self._session.take_messages():
+            self._wire.send(encode(message))
+        for request in self._session.take_requests():
+            self._worker.submit(request)
+        if self._edge.take_listeners_change():
+            self._wire.send(encode(SetListeners(self._edge.listeners())))
+
+    def _read_osc(self, now_us: int) -> None:
+        for _ in range(_MAX_PACKETS):
+            try:
+                packet, peer = self._osc.recvfrom(_MAX_PACKET_BYTES)
+            except BlockingIOError:
+                return
+            except OSError:
+                # Windows reports here that an earlier datagram found nobody.
+                continue
+            self._edge.receive(packet, peer[:2], now_us)
+
+    def _send_all(self, datagrams: list[Datagram]) -> None:
+        for data, peer in datagrams:
+            try:
+                self._osc.sendto(data, peer)
+            except OSError:
+                # Nobody there, or the network is down: the next one may arrive.
+                continue
+
+    def _on_answer(self, answer: Decoded | Failed) -> None:
+        self._answers.append(answer)
+        try:
+            self._wake.send(b".")
+        except BlockingIOError:
+            # The bytes that wait will wake the main thread as well.
+            return
+
+    def _take_answer(self, answer: Decoded | Failed, now_us: int) -> None:
+        if isinstance(answer, Decoded):
+            self._budget.observe(answer.request.part, answer.decode_us)
+            self._session.set_budget(self._budget.total_us)
+        else:
+            self._printer.line(answer.reason)
+        self._session.on_answer(answer, now_us)
+
+    def _take_report(self, report: FromPlayer, now_us: int) -> None:
+        self._session.on_player(report)
+        match report:
+            case Frozen():
+                self._edge.announce(report)
+                line = self._bar_lines.add(report, self._session.misses, self._late_max_us)
+                if line is not None:
+                    self._printer.line(line)
+            case TransportState():
+                self._edge.transport(report)
+            case MidiIn():
+                for control in parse(report):
+                    self._mapping.apply(control, now_us)
+            case PlayerStats():
+                self._late_max_us = report.late_max_us
+            case PortsState():
+                self._greet(report)
+            case Ended():
+                self._ended = True
+
+    def _greet(self, ports: PortsState | None) -> None:
+        if self._greet_by_us is None:
+            return
+        self._greet_by_us = None
+        host, port = self._osc.getsockname()[:2]
+        for line in start_lines(self._options, (host, port), ports, self._budget.total_us):
+            self._printer.line(line)
+        for remark in self._mapping.remarks:
+            self._printer.line(remark)
+
+
+def _alive(life: socket.socket) -> bool:
+    try:
+        return life.recv(1) != b""
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+
+
+def _drain(woken: socket.socket) -> None:
+    try:
+        while woken.recv(4096):
+            pass
+    except BlockingIOError:
+        return
+
+
+def main() -> int:
+    """Run the main process; the launcher's child. Status 1: it said on standard error what is wrong."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    born = be_born()
+    born.sockets["life"].setblocking(False)
+    printer = Printer()
+    try:
+        process = MainProcess(born, load_parts(born.options), printer)
+    except AutoLoopsError as error:
+        sys.stderr.write(f"{error}\n")
+        return 1
+    gc.collect()
+    gc.freeze()
+    process.run()
+    printer.close(patience_s=1.0)
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

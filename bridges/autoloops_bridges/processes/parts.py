@@ -1,0 +1,103 @@
+"""The models of the parts: loaded, warmed up, and how long they take on this machine."""
+
+import os
+import tempfile
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from platformdirs import user_cache_path
+
+from autoloops_bridges.processes.clock import monotonic_us
+from autoloops_bridges.processes.options import PlayOptions
+from autoloops_engine.bundle.load import load_bundle
+from autoloops_engine.inference.budget import DecodeBudget
+from autoloops_engine.inference.onnx_decoder import OnnxDecoder
+from autoloops_engine.inference.warm_up import warm_up
+from autoloops_engine.latent import latent_space
+from autoloops_engine.session.core import PartSetup
+
+# With a value from last time only the slow first runs have to be got over.
+_WARM_UP_WHEN_CACHED: Final = 5
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedPart:
+    """A part with its model.
+
+    Attributes:
+        setup: What the session has to know.
+        decoder: Runs the model.
+        digest: The bundle's identity.
+        cached_us: Its decode budget as an earlier run on this machine left it; None: unknown.
+        warm_up_us: Durations of the warm-up decodes.
+    """
+
+    setup: PartSetup
+    decoder: OnnxDecoder
+    digest: str
+    cached_us: int | None
+    warm_up_us: tuple[int, ...]
+
+
+def load_parts(options: PlayOptions) -> list[LoadedPart]:
+    """Load and warm up the models; parts with the same bundle share one.
+
+    Raises:
+        BundleError: a bundle is missing, damaged, too new or unsafe.
+        ModelError: a model cannot be run.
+    """
+    budgets = _read_budgets()
+    loaded: dict[str, tuple[OnnxDecoder, str, tuple[int, ...]]] = {}
+    parts = []
+    for name in options.parts:
+        path = options.models[name]
+        if path not in loaded:
+            bundle = load_bundle(Path(path))
+            decoder = OnnxDecoder(bundle)
+            known = bundle.digest in budgets
+            durations_us = (
+                warm_up(decoder, monotonic_us, _WARM_UP_WHEN_CACHED) if known else warm_up(decoder, monotonic_us)
+            )
+            loaded[path] = decoder, bundle.digest, tuple(durations_us)
+        decoder, digest, warm_up_us = loaded[path]
+        manifest = decoder.manifest
+        setup = PartSetup(
+            name, options.channels[name], latent_space(manifest), manifest.bars, manifest.sampling.temperature
+        )
+        parts.append(LoadedPart(setup, decoder, digest, budgets.get(digest), warm_up_us))
+    return parts
+
+
+def decode_budget(parts: list[LoadedPart]) -> DecodeBudget:
+    """The budget that these parts start with."""
+    budget = DecodeBudget()
+    for part in parts:
+        budget.add(part.setup.name, cached_us=part.cached_us, warm_up_us=part.warm_up_us)
+    return budget
+
+
+def keep_budget(parts: list[LoadedPart], budget: DecodeBudget) -> None:
+    """Keep what was learnt for the next run on this machine; where nothing can be written, nothing is kept."""
+    budgets = _read_budgets() | {part.digest: budget.part_us(part.setup.name) for part in parts}
+    path = _budget_path()
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        handle, scratch = tempfile.mkstemp(dir=path.parent)
+        with os.fdopen(handle, "wb") as file:
+            file.write(msgspec.json.encode(budgets))
+        Path(scratch).replace(path)
+    except OSError:
+        return
+
+
+def _read_budgets() -> dict[str, int]:
+    try:
+        return msgspec.json.decode(_budget_path().read_bytes(), type=dict[str, int])
+    except (OSError, msgspec.DecodeError):
+        return {}
+
+
+def _budget_path() -> Path:
+    return user_cache_path("autoloops") / "decode-budget.json"

@@ -1,0 +1,233 @@
+"""The player process: time, MIDI ports and timed OSC. Started by the launcher; a thin shell around the core.
+
+It loads neither numpy nor onnxruntime, writes no log and collects no garbage while it plays.
+"""
+
+import gc
+import select
+import signal
+import socket
+import sys
+from bisect import bisect_right
+from collections.abc import Sequence
+from typing import Final
+
+from autoloops_bridges.midi.ports import MidiSource, open_input, open_output
+from autoloops_bridges.osc.ntp import NtpClock
+from autoloops_bridges.osc.sink import sinks_for
+from autoloops_bridges.processes.birth import Born, be_born
+from autoloops_bridges.processes.clock import monotonic_us, wall_us
+from autoloops_bridges.processes.wire import Wire
+from autoloops_engine.messages import (
+    LATE_BOUNDS_US,
+    PlayerStats,
+    PortsState,
+    Quit,
+    SetListeners,
+    ToPlayer,
+    decode_to_player,
+    encode,
+)
+from autoloops_engine.player.core import Emission, Player
+from autoloops_engine.player.events import Event, Kind, Sink
+from autoloops_engine.player.ledger import LEDGER_SIZE, NoteLedger
+from autoloops_engine.units import US_PER_S
+
+# How long a busy Python thread (a MIDI callback) may keep the timing thread waiting.
+_SWITCH_INTERVAL_S: Final = 0.000_5
+
+
+class LedgeredSink:
+    """A sink with its book of sounding notes: written before a note-on leaves, and after a note-off left."""
+
+    def __init__(self, sink: Sink, ledger: NoteLedger) -> None:
+        self.sink: Sink = sink
+        self._ledger = ledger
+
+    def send(self, event: Event, now_us: int) -> None:
+        """Hand one event over."""
+        if event.kind is Kind.ON:
+            self._ledger.on(event.channel, event.number)
+        self.sink.send(event, now_us)
+        if event.kind is Kind.OFF:
+            self._ledger.off(event.channel, event.number)
+
+
+class PlayerProcess:
+    """Carries messages between the core, the main process and the ports.
+
+    Thread: the timing thread only; drivers' callbacks only wake it.
+    """
+
+    def __init__(self, born: Born) -> None:
+        now_us = monotonic_us()
+        self._osc = born.sockets["osc"]
+        self._life = born.sockets["life"]
+        self._wire = Wire(born.sockets["wire"])
+        self._wake, self._woken = socket.socketpair()
+        self._wake.setblocking(False)
+        self._woken.setblocking(False)
+        self._player = Player(born.options.tempo_bpm, now_us)
+        self._clock = NtpClock(now_us, wall_us())
+        self._observe_us = now_us + US_PER_S
+        self._sinks: dict[str, LedgeredSink] = {}
+        self._source: MidiSource | None = None
+        self._events = 0
+        self._late_max_us = 0
+        self._late_counts = [0] * (len(LATE_BOUNDS_US) + 1)
+        self._leaving = False
+
+    def open_ports(self, born: Born) -> None:
+        """Open what the performer asked for; what cannot be had is said in a sentence and is no reason to stop."""
+        options = born.options
+        output = open_output(options.midi_api, options.midi_out)
+        source = open_input(options.midi_api, options.midi_in, self._wake_up)
+        self._source = source.port
+        if output.port is not None:
+            self._attach("midi", output.port)
+        names = (output.port.name,) if output.port is not None else ()
+        heard = (source.port.name,) if source.port is not None else ()
+        remarks = tuple(dict.fromkeys((*output.remarks, *source.remarks)))
+        self._wire.send(encode(PortsState(names, heard, remarks)))
+
+    def run(self) -> None:
+        """Play until told to leave or until the life line closes; then end every note."""
+        while not self._leaving:
+            now_us = monotonic_us()
+            self._advance(now_us)
+            self._report(now_us)
+            self._wait()
+        self._handle(Quit(), monotonic_us())
+        self._advance(monotonic_us())
+        if self._source is not None:
+            self._source.close()
+        for sink in self._sinks.values():
+            sink.sink.close()
+
+    def _wait(self) -> None:
+        deadlines_us = [self._observe_us, self._player.next_deadline_us()]
+        deadline_us = min(deadline_us for deadline_us in deadlines_us if deadline_us is not None)
+        writers = [self._wire] if self._wire.waiting else []
+        timeout_s = max(0, deadline_us - monotonic_us()) / US_PER_S
+        readers: list[Wire | socket.socket] = [self._wire, self._woken, self._life]
+        readable, writable, _ = select.select(readers, writers, [], timeout_s)
+        if not readable and not writable:
+            return
+        now_us = monotonic_us()
+        self._advance(now_us)
+        if self._life in readable:
+            self._leaving = _closed(self._life)
+        if self._woken in readable:
+            self._pass_on_midi()
+        self._wire.flush()
+        for line in self._wire.receive():
+            try:
+                self._handle(decode_to_player(line), now_us)
+            except ValueError:
+                # A line torn by a main process that died.
+                continue
+
+    def _handle(self, message: ToPlayer, now_us: int) -> None:
+        if isinstance(message, SetListeners):
+            self._set_listeners(message, now_us)
+        elif isinstance(message, Quit):
+            self._leaving = True
+        self._player.handle(message, now_us)
+
+    def _advance(self, now_us: int) -> None:
+        self._emit(self._player.advance(now_us), now_us)
+        for message in self._player.take_messages():
+            self._wire.send(encode(message))
+
+    def _emit(self, emissions: Sequence[Emission], now_us: int) -> None:
+        touched = set()
+        for key, event in emissions:
+            sink = self._sinks[key]
+            sink.send(event, now_us)
+            touched.add(key)
+            self._count(event, sink.sink.lead_us)
+        for key in touched:
+            self._sinks[key].sink.flush(now_us)
+
+    def _count(self, event: Event, lead_us: int) -> None:
+        late_us = monotonic_us() + lead_us - event.at_us
+        self._events += 1
+        self._late_max_us = max(self._late_max_us, late_us)
+        self._late_counts[bisect_right(LATE_BOUNDS_US, late_us)] += 1
+
+    def _set_listeners(self, message: SetListeners, now_us: int) -> None:
+        groups = {f"osc {sink.lead_us}": sink for sink in sinks_for(message.listeners, self._osc, self._clock)}
+        for key in [key for key in self._sinks if key.startswith("osc") and key not in groups]:
+            self._player.detach(key, now_us)
+            self._emit(self._player.advance(now_us), now_us)
+            del self._sinks[key]
+        for key, sink in groups.items():
+            if key in self._sinks:
+                # The same look-ahead with other receivers: what they hear goes on.
+                self._sinks[key].sink = sink
+            else:
+                self._attach(key, sink)
+
+    def _attach(self, key: str, sink: Sink) -> None:
+        self._sinks[key] = LedgeredSink(sink, NoteLedger(bytearray(LEDGER_SIZE)))
+        self._player.attach(key, sink.lead_us, monotonic_us())
+
+    def _wake_up(self) -> None:
+        try:
+            self._wake.send(b".")
+        except BlockingIOError:
+            # The bytes that wait will wake the timing thread as well.
+            return
+
+    def _pass_on_midi(self) -> None:
+        try:
+            self._woken.recv(4096)
+        except BlockingIOError:
+            return
+        if self._source is not None:
+            for message in self._source.read():
+                self._wire.send(encode(message))
+
+    def _report(self, now_us: int) -> None:
+        if now_us < self._observe_us:
+            return
+        self._observe_us = now_us + US_PER_S
+        self._clock.observe(now_us, wall_us())
+        player = self._player
+        stats = PlayerStats(
+            self._events,
+            self._late_max_us,
+            tuple(self._late_counts),
+            player.fallbacks,
+            player.dropped + self._wire.dropped,
+            player.bars,
+        )
+        self._wire.send(encode(stats))
+
+
+def _closed(life: socket.socket) -> bool:
+    try:
+        return life.recv(1) == b""
+    except BlockingIOError:
+        return False
+    except OSError:
+        return True
+
+
+def main() -> int:
+    """Run the player process; the launcher's child."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    born = be_born()
+    born.sockets["life"].setblocking(False)
+    process = PlayerProcess(born)
+    process.open_ports(born)
+    gc.collect()
+    gc.freeze()
+    gc.disable()
+    process.run()
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
