@@ -8,12 +8,11 @@ import sys
 from collections import deque
 from typing import Final
 
-from autoloops_bridges.control.mapping import Mapping
-from autoloops_bridges.midi.parse import parse
 from autoloops_bridges.osc.edge import Datagram, OscEdge
 from autoloops_bridges.osc.ntp import NtpClock
 from autoloops_bridges.processes.birth import Born, be_born
 from autoloops_bridges.processes.clock import monotonic_us, wall_us
+from autoloops_bridges.processes.controllers import Controllers
 from autoloops_bridges.processes.parts import LoadedPart, decode_budget, keep_budget, load_parts
 from autoloops_bridges.processes.report import BarLines, Printer, start_lines
 from autoloops_bridges.processes.wire import Wire
@@ -67,7 +66,7 @@ class MainProcess:
         self._observe_us = now_us + US_PER_S
         static = [(address.host, address.port) for address in born.options.osc_send]
         self._edge = OscEdge(self._session, self._clock, static)
-        self._mapping = Mapping.load(born.options.map_file, self._session)
+        self._controllers = Controllers(born.options, self._session)
         self._answers: deque[Decoded | Failed] = deque()
         self._worker = InferenceWorker(self._on_answer, monotonic_us)
         self._printer = printer
@@ -178,8 +177,7 @@ class MainProcess:
             case TransportState():
                 self._edge.transport(report)
             case MidiIn():
-                for control in parse(report):
-                    self._mapping.apply(control, now_us)
+                self._controllers.receive(report, now_us)
             case PlayerStats():
                 self._late_max_us = report.late_max_us
             case PortsState():
@@ -194,7 +192,7 @@ class MainProcess:
         host, port = self._osc.getsockname()[:2]
         for line in start_lines(self._options, (host, port), ports, self._budget.total_us):
             self._printer.line(line)
-        for remark in self._mapping.remarks:
+        for remark in self._controllers.remarks:
             self._printer.line(remark)
 
 

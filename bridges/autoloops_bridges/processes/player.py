@@ -82,11 +82,11 @@ class PlayerProcess:
         options = born.options
         output = open_output(options.midi_api, options.midi_out)
         source = open_input(options.midi_api, options.midi_in, self._wake_up)
-        self._source = source.port
-        if output.port is not None:
-            self._attach("midi", output.port)
-        names = (output.port.name,) if output.port is not None else ()
-        heard = (source.port.name,) if source.port is not None else ()
+        self._source = source.source
+        if output.sink is not None:
+            self._attach("midi", output.sink)
+        names = (output.sink.name,) if output.sink is not None else ()
+        heard = (self._source.name,) if self._source is not None else ()
         remarks = tuple(dict.fromkeys((*output.remarks, *source.remarks)))
         self._wire.send(encode(PortsState(names, heard, remarks)))
 
