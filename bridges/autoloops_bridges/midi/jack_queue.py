@@ -1,0 +1,69 @@
+"""What waits to be written to a JACK port, cut into cycles. Pure."""
+
+from collections import deque
+from heapq import heappop, heappush
+from typing import Final, NamedTuple
+
+from autoloops_bridges.midi.encode import midi_bytes
+from autoloops_bridges.midi.frame_map import FrameMap
+from autoloops_engine.player.events import Event
+
+# A port holds 32 kB a cycle; what is beyond is lost without a word, and receivers choke on less.
+MAX_PER_CYCLE: Final = 256
+
+
+class Write(NamedTuple):
+    """One MIDI message and its offset into the cycle, in frames."""
+
+    offset: int
+    data: bytes
+
+
+class JackQueue:
+    """Takes events from the player's thread and gives each cycle its share.
+
+    Thread: ``put`` and ``is_empty`` belong to the player's thread, ``cycle`` and ``put_back`` to the server's.
+    """
+
+    def __init__(self, frames: FrameMap) -> None:
+        self.late = 0
+        self.late_max_frames = 0
+        self.deferred = 0
+        self._frames = frames
+        self._incoming: deque[tuple[int, int, bytes]] = deque()
+        self._heap: list[tuple[int, int, bytes]] = []
+        self._order = 0
+        self._last_us: dict[tuple[int, int], int] = {}
+
+    def put(self, event: Event) -> None:
+        """Take an event; a note never overtakes what was put in before for the same key."""
+        data = midi_bytes(event)
+        if data is None:
+            return
+        key = (event.channel, event.number)
+        at_us = max(event.at_us, self._last_us.get(key, event.at_us))
+        self._last_us[key] = at_us
+        self._order += 1
+        self._incoming.append((at_us, self._order, data))
+
+    def is_empty(self) -> bool:
+        """Whether everything was written."""
+        return not self._incoming and not self._heap
+
+    def cycle(self, first_frame: int, length: int) -> list[Write]:
+        """What belongs into the cycle of ``length`` frames from ``first_frame`` on, in order of offsets."""
+        while self._incoming:
+            heappush(self._heap, self._incoming.popleft())
+        writes: list[Write] = []
+        while self._heap:
+            offset = self._frames.frame_at(self._heap[0][0]) - first_frame
+            if offset >= length:
+                break
+            if len(writes) == MAX_PER_CYCLE:
+                self.deferred += 1
+                break
+            if offset < 0:
+                self.late += 1
+                self.late_max_frames = max(self.late_max_frames, -offset)
+            writes.append(Write(max(0, offset), heappop(self._heap)[2]))
+        return writes

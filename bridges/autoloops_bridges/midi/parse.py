@@ -1,0 +1,100 @@
+"""MIDI that came in, as typed events of controllers. Garbage is counted, never raised. Pure."""
+
+from enum import Enum
+from typing import Final, NamedTuple
+
+import mido
+
+from autoloops_engine.messages import MidiIn
+
+
+class Source(Enum):
+    """What on a controller was moved; the values are the words of a map file."""
+
+    NOTE = "note"
+    NOTE_OFF = "note_off"
+    CC = "cc"
+    PITCHBEND = "pitchbend"
+    PRESSURE = "pressure"
+    POLY_PRESSURE = "poly_pressure"
+    PROGRAM = "program"
+    REALTIME = "realtime"
+    OTHER = "other"
+
+
+class ControlEvent(NamedTuple):
+    """One move of a controller.
+
+    Attributes:
+        source: What was moved.
+        channel: MIDI channel, 1 to 16; 0 for what has none.
+        number: Note or controller number; of ``REALTIME`` the status byte; else 0.
+        value: Velocity, controller value, pressure, program (0 to 127), or pitch bend (0 to 16383).
+        top: The greatest value that this source can have.
+        port: Where it came from.
+        at_us: When it came in.
+    """
+
+    source: Source
+    channel: int
+    number: int
+    value: int
+    top: int
+    port: str
+    at_us: int
+
+    @property
+    def position(self) -> float:
+        """The value from 0 to 1."""
+        return self.value / self.top if self.top else 0.0
+
+
+_FIELDS: Final = {
+    "note_on": (Source.NOTE, "note", "velocity"),
+    "note_off": (Source.NOTE_OFF, "note", "velocity"),
+    "control_change": (Source.CC, "control", "value"),
+    "aftertouch": (Source.PRESSURE, "", "value"),
+    "polytouch": (Source.POLY_PRESSURE, "note", "value"),
+    "program_change": (Source.PROGRAM, "", "program"),
+}
+_FIRST_REALTIME: Final = 0xF8
+_BEND_CENTRE: Final = 8192
+
+
+class MidiParser:
+    """Reads the messages that the drivers hand over, one at a time and complete.
+
+    Thread: the owner's only. Blocks: no.
+    """
+
+    def __init__(self) -> None:
+        self.read = 0
+        self.garbage = 0
+
+    def parse(self, came: MidiIn) -> ControlEvent | None:
+        """The event that ``came`` stands for; none if it is no MIDI message."""
+        try:
+            message = mido.Message.from_bytes(came.data)
+        except (ValueError, TypeError, IndexError):
+            self.garbage += 1
+            return None
+        self.read += 1
+        return _event(message, came)
+
+
+def _event(message: mido.Message, came: MidiIn) -> ControlEvent:
+    def event(source: Source, channel: int, number: int, value: int, top: int) -> ControlEvent:
+        return ControlEvent(source, channel, number, value, top, came.port, came.at_us)
+
+    if message.type in _FIELDS:
+        source, number_field, value_field = _FIELDS[message.type]
+        number = getattr(message, number_field) if number_field else 0
+        value = getattr(message, value_field)
+        if source is Source.NOTE and value == 0:
+            # Running status makes many keyboards end notes this way.
+            source = Source.NOTE_OFF
+        return event(source, message.channel + 1, number, value, 127)
+    if message.type == "pitchwheel":
+        return event(Source.PITCHBEND, message.channel + 1, 0, message.pitch + _BEND_CENTRE, 16383)
+    status = came.data[0]
+    return event(Source.REALTIME if status >= _FIRST_REALTIME else Source.OTHER, 0, status, 0, 0)
