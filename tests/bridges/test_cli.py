@@ -69,6 +69,7 @@ class Engine:
 
     def __init__(self, script: dict[str, list[bytes]]) -> None:
         self.heard: list[codec.Message] = []
+        self.after_pong: list[bytes] = []
         self._script = script
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
@@ -82,7 +83,8 @@ class Engine:
             message = codec.parse(data)
             assert isinstance(message, codec.Message)
             if message.address == "/al/ping":
-                self._socket.sendto(codec.encode("/al/pong", [str(message.arguments[0])]), peer)
+                for answer in (codec.encode("/al/pong", [str(message.arguments[0])]), *self.after_pong):
+                    self._socket.sendto(answer, peer)
             else:
                 self.heard.append(message)
                 for answer in self._script.get(message.address, []):
@@ -118,6 +120,10 @@ class TestSend:
         assert address == "/al/melody/z/1"
         assert values == (-0.5, -3, 7, "word")
         assert [type(value) for value in values] == [float, int, int, str]
+
+    def test_prints_what_comes_in_a_later_burst(self, autoloops: Run, engine: Engine) -> None:
+        engine.after_pong = [codec.encode("/al/melody/seed", [7])]
+        assert autoloops("send", "/al/sync", "--osc-port", engine.port) == (0, "/al/melody/seed 7\n", "")
 
     def test_an_error_of_the_engine_is_a_failure(self, autoloops: Run, engine: Engine) -> None:
         status, out, err = autoloops("send", "/al/nope", "--osc-port", engine.port)

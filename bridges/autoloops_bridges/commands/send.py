@@ -15,6 +15,7 @@ from autoloops_bridges.processes.options import DEFAULT_OSC_PORT
 from autoloops_engine.errors import AutoLoopsError, PortError
 
 PATIENCE_S: Final = 1.0
+QUIET_S: Final = 0.05
 LARGEST_DATAGRAM: Final = 65_535
 
 Value = int | float | str
@@ -66,13 +67,14 @@ def show_value(value: object) -> str:
 def converse(host: str, port: int, address: str, values: Sequence[Value]) -> Iterator[Message]:
     """Send a message and yield what comes back until the engine has dealt with it.
 
-    A ping goes behind the message: the engine answers in order, so its pong ends the conversation.
+    A ping goes behind the message, and the engine answers in order; but long answers come in several bursts, so the
+    conversation ends when nothing more has come for a while after the pong.
 
     Raises:
         PortError: nothing answers there.
     """
     token = f"send-{os.getpid()}"
-    deadline = time.monotonic() + PATIENCE_S
+    answered, deadline = False, time.monotonic() + PATIENCE_S
     try:
         with _connect(host, port) as link:
             link.send(codec.encode(address, values))
@@ -81,15 +83,19 @@ def converse(host: str, port: int, address: str, values: Sequence[Value]) -> Ite
                 link.settimeout(left_s)
                 for message in _unpack(link.recv(LARGEST_DATAGRAM)):
                     if message == ("/al/pong", (token,)):
-                        return
-                    yield message
+                        answered = True
+                    else:
+                        yield message
+                if answered:
+                    deadline = time.monotonic() + QUIET_S
     except TimeoutError:
         pass
     except ConnectionError:
         raise PortError(f"Nothing listens on {host} port {port}: start autoloops play first.") from None
     except OSError as error:
         raise PortError(f"Cannot send to {host} port {port}: {error.strerror or error}.") from None
-    raise PortError(f"{host} port {port} gives no answer: is it autoloops play that listens there?")
+    if not answered:
+        raise PortError(f"{host} port {port} gives no answer: is it autoloops play that listens there?")
 
 
 def _connect(host: str, port: int) -> socket.socket:
