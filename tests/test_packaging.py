@@ -20,6 +20,7 @@ ROOT: Final = Path(__file__).parents[1]
 TRAINING_STACK: Final = ("torch", "onnx", "onnxscript", "safetensors", "symusic", "tensorboard", "autoloops_export")
 # What a performer never waits for although it is installed: imported on use only.
 NOT_AT_THE_START: Final = ("numpy", "onnxruntime", "rich", "rtmidi", "jack", "mido")
+PAGES: Final = (*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md"))
 PLAYER_PROCESS: Final = "autoloops_bridges.processes.player"
 
 
@@ -130,25 +131,26 @@ class TestPages:
             for parameter in command.params:
                 assert all(f"{option} " in section for option in parameter.opts if option.startswith("-")), name
 
-    def test_the_readme_names_only_targets_that_exist(self) -> None:
-        readme = (ROOT / "README.md").read_text(encoding="utf-8")
+    def test_the_pages_name_only_make_targets_that_exist(self) -> None:
         makefile = (ROOT / "Makefile").read_text(encoding="utf-8")
-        targets = set(re.findall(r"^    make (\w+)|`make (\w+)", readme, re.MULTILINE))
-        assert {"play", "test"} <= {a or b for a, b in targets}
-        for target in (a or b for a, b in targets):
+        named = {line.split()[1] for page in PAGES for line in lines_of_code(page) if line.startswith("make ")}
+        assert {"play", "test"} <= named
+        for target in named:
             assert re.search(rf"^{target}:", makefile, re.MULTILINE), target
 
-    def test_the_readmes_command_lines_parse(self) -> None:
-        words = dict(commands("autoloops", typer.main.get_command(build_app())))
-        for page in [ROOT / "README.md", *(ROOT / "docs").glob("*.md")]:
-            for line in re.findall(r"^    (autoloops [a-z].*)$", page.read_text(encoding="utf-8"), re.MULTILINE):
-                name = " ".join(line.split()[:2])
-                assert name in words, line
-                options = {option for parameter in words[name].params for option in parameter.opts} | {"--help"}
-                assert set(re.findall(r"(?<= )--[a-z-]+", line)) <= options or " data " in line, line
+    def test_the_pages_name_only_commands_and_options_that_exist(self) -> None:
+        known = dict(commands("autoloops", typer.main.get_command(build_app())))
+        shown = {line for page in PAGES for line in lines_of_code(page) if line.startswith("autoloops ")}
+        assert any(line.startswith("autoloops send ") for line in shown)
+        for line in shown:
+            words = line.split()
+            command = known.get(" ".join(words[:3])) or known.get(" ".join(words[:2]))
+            assert command is not None, line
+            options = {option for parameter in command.params for option in parameter.opts}
+            assert {word for word in words if word.startswith("--")} <= options, line
 
     def test_links_between_pages_lead_somewhere(self) -> None:
-        for page in [*ROOT.glob("*.md"), *(ROOT / "docs").glob("*.md")]:
+        for page in PAGES:
             for link in re.findall(r"\]\(([^)#]+)(?:#[^)]*)?\)", page.read_text(encoding="utf-8")):
                 assert ":" in link or (page.parent / link).exists(), f"{page.name}: {link}"
 
@@ -158,6 +160,12 @@ def commands(name: str, command: Any) -> Iterator[tuple[str, Any]]:
     yield name, command
     for word, inner in getattr(command, "commands", {}).items():
         yield from commands(f"{name} {word}", inner)
+
+
+def lines_of_code(page: Path) -> list[str]:
+    """The lines that a page gives to type."""
+    blocks = re.findall(r"^```sh\n(.*?)^```", page.read_text(encoding="utf-8"), re.MULTILINE | re.DOTALL)
+    return [line for block in blocks for line in block.splitlines()]
 
 
 def run(*words: str | Path, cwd: Path = ROOT) -> str:
