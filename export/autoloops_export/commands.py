@@ -5,10 +5,11 @@ torch and symusic are imported inside the commands, so that help and completion 
 
 import typer
 
-from autoloops_export.cli import data, train
+from autoloops_export.cli import data, export, train
 
 
 def register(app: typer.Typer) -> None:
     """Add the commands of the model workshop to ``app``."""
     data.add(app)
     train.add(app)
+    export.add(app)

@@ -100,21 +100,20 @@ class ParityReport(Struct, frozen=True):
     """How closely the graphs follow the PyTorch model they were made from.
 
     Attributes:
-        points: Random latent points, each with its own noise, temperature and forced tokens.
-        max_abs_logit_difference: Over all points, on forced tokens.
-        tolerance: What that difference may be.
+        points: Random latent points, each with its own noise, temperature, bias and forced tokens.
+        tolerance: What the logits on forced tokens may differ by.
+        differences: Largest absolute difference by output: mu, sigma, state, embeddings, states, logits.
         sampled_tokens: Tokens sampled and compared.
-        exceptions: Tokens that differ although their two best perturbed logits were apart by more than
-            twice the measured difference, as ``point P step S: A instead of B``.
-        near_ties: Tokens that differ because the two best were closer than that.
+        exceptions: Every sampled token that differs, with the gap between the two best perturbed logits.
+        unexcused: How many of those gaps are more than twice the measured difference.
     """
 
     points: int
-    max_abs_logit_difference: float
     tolerance: float
+    differences: dict[str, float]
     sampled_tokens: int
     exceptions: tuple[str, ...] = ()
-    near_ties: int = 0
+    unexcused: int = 0
 
 
 class DataSource(Struct, frozen=True):

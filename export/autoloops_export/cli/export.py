@@ -1,0 +1,110 @@
+"""``autoloops export`` and ``autoloops evaluate``: a checkpoint to a bundle, and a bundle to figures."""
+
+from enum import StrEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import msgspec
+import typer
+from rich.console import Console
+from rich.table import Table
+
+if TYPE_CHECKING:
+    from autoloops_export.evaluation.figures import Figures
+
+PARITY_POINTS = 1_000
+LABELS = {
+    "no_event": 'always "no event"',
+    "teacher_forced": "teacher-forced",
+    "free_at_1": "free-running, T = 1, posterior sample",
+    "free_at_02": "free-running, T = 0.2, posterior mean",
+    "onset_f1_at_1": "onset F1, T = 1",
+    "onset_f1_at_02": "onset F1, T = 0.2",
+    "pitch_at_1": "pitch where both have an onset, T = 1",
+    "pitch_at_02": "pitch where both have an onset, T = 0.2",
+    "reconstruction": "reconstruction, nats a loop",
+    "kl": "KL, nats a loop",
+    "active_dimensions": "active dimensions",
+}
+
+
+class Keep(StrEnum):
+    """How the graphs keep their weights."""
+
+    FLOAT32 = "float32"
+    FLOAT16 = "float16"
+    INT8 = "int8"
+
+
+def add(to: typer.Typer) -> None:
+    """Add the commands ``export`` and ``evaluate`` to the command line."""
+    to.command()(export)
+    to.command()(evaluate)
+
+
+def export(
+    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT.safetensors", help="What `autoloops train` wrote.")],
+    data: Annotated[Path, typer.Option(help="Prepared windows; the held-out ones are measured.")],
+    out: Annotated[
+        Path, typer.Option(help="Folder of the bundle; its name becomes the bundle's. A bundle is replaced.")
+    ],
+    keep: Annotated[Keep, typer.Option(help="How the graphs keep their weights.")] = Keep.INT8,
+    points: Annotated[int, typer.Option(min=1, help="Random points of the parity check.")] = PARITY_POINTS,
+) -> None:
+    """Turn a trained model into a bundle that plays; fails where the graphs are not the model."""
+    from autoloops_export.data.windows import load_dataset
+    from autoloops_export.onnx.bundle import ExportPlan, export_bundle
+
+    console = Console()
+    plan = ExportPlan(checkpoint=checkpoint, out=out, dataset=load_dataset(data), storage=keep.value, points=points)
+    with console.status("loading") as status:
+        manifest = export_bundle(plan, lambda word: status.update(word))
+    size = sum(file.bytes for file in manifest.files.values())
+    console.print(_table(manifest.name, manifest.accuracy))
+    part = manifest.outputs[0].part
+    console.print(f"The bundle is in {out}, {size / 1e6:.1f} MB.", markup=False)
+    console.print(f"Next: autoloops play --parts {part} --model {part}={out}", markup=False)
+
+
+def evaluate(
+    bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="An installed bundle's name, or a folder or zip.")],
+    data: Annotated[Path, typer.Option(help="Prepared windows; the test tunes are measured.")],
+    json: Annotated[
+        Path | None, typer.Option(help="Where to write the figures; default: NAME.evaluation.json.")
+    ] = None,
+    seed: Annotated[int, typer.Option(help="Of posterior samples and noise.")] = 0,
+) -> None:
+    """Measure a bundle on held-out tunes, through its graphs."""
+    import numpy as np
+
+    from autoloops_engine.bundle.installed import find_bundle
+    from autoloops_engine.inference.onnx_decoder import open_decoder
+    from autoloops_export.data.windows import load_dataset
+    from autoloops_export.evaluation.figures import measure
+
+    decoder = open_decoder(find_bundle(bundle))
+    tokens = np.asarray(load_dataset(data).splits["test"].tokens)
+    console = Console()
+    with console.status("measuring") as status:
+        figures = measure(decoder, tokens, seed, lambda done: status.update(f"{done:,} of {len(tokens):,} loops"))
+    name = decoder.manifest.name
+    console.print(_table(name, figures.as_dict()))
+    target = json or Path(f"{name}.evaluation.json")
+    _write(target, name, figures)
+    console.print(f"The figures are in {target}.", markup=False)
+
+
+def _write(target: Path, name: str, figures: "Figures") -> None:
+    text = msgspec.json.encode({"bundle": name, "split": "test", **figures.as_dict()})
+    target.parent.mkdir(parents=True, exist_ok=True)
+    target.write_bytes(msgspec.json.format(text, indent=2) + b"\n")
+
+
+def _table(name: str, figures: dict[str, float]) -> Table:
+    table = Table(title=f"{name} on {int(figures['loops']):,} test loops")
+    table.add_column("figure")
+    table.add_column("value", justify="right")
+    for key, label in LABELS.items():
+        places = 3 if figures[key] <= 1 else 1
+        table.add_row(label, f"{figures[key]:.{places}f}")
+    return table

@@ -1,0 +1,126 @@
+"""``MODEL_CARD.md``: what a bundle is, what it was made from, and how well it does."""
+
+from dataclasses import dataclass
+
+from autoloops_engine.bundle.manifest import Manifest
+from autoloops_export.evaluation.figures import Figures
+from autoloops_export.knobs import Ranking
+from autoloops_export.models.registry import CheckpointCard
+from autoloops_export.onnx.storage import Storage
+
+# MusicVAE's 2-bar melody, per-step accuracy as commonly quoted from its paper (arXiv 1803.05428, table 1).
+MUSICVAE_TEACHER_FORCED = 0.986
+MUSICVAE_SAMPLED = 0.951
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CardFacts:
+    """What the card says beside the manifest.
+
+    Attributes:
+        checkpoint: How it was trained.
+        figures: On the test tunes, from the graphs.
+        trained: The same from PyTorch with the weights as trained: what storage costs.
+        storage: How the graphs keep their weights.
+        ranking: How the knobs were chosen.
+        decode_ms: Median and 99th percentile of one bar on one thread, in milliseconds.
+        split_windows: Windows by split.
+    """
+
+    checkpoint: CheckpointCard
+    figures: Figures
+    trained: Figures
+    storage: Storage
+    ranking: Ranking
+    decode_ms: tuple[float, float]
+    split_windows: dict[str, int]
+
+
+def model_card(manifest: Manifest, facts: CardFacts) -> str:
+    """The text of the card, in Markdown."""
+    parts = (_head(manifest, facts), _accuracy(facts), _graphs(manifest, facts), _data(manifest, facts))
+    return "\n".join(parts)
+
+
+def _head(manifest: Manifest, facts: CardFacts) -> str:
+    config, checkpoint = facts.checkpoint.config, facts.checkpoint
+    p50, p99 = facts.decode_ms
+    return f"""# {manifest.name}
+
+{manifest.description}
+
+- Loops of {manifest.bars} bars, {manifest.steps_per_bar} steps a bar, 4/4; {manifest.latent_size} latent dimensions.
+- Encoder: {config.encoder_hidden} units each way; decoder: {config.decoder_layers} layers of {config.decoder_hidden}.
+- Trained for {checkpoint.seconds / 60:.0f} minutes, {checkpoint.step:,} steps; saw {checkpoint.windows:,} windows.
+- One bar decodes in {p50:.1f} ms (median) and {p99:.1f} ms (99th percentile) on one thread of the exporting machine.
+- Plays single lines; it knows no velocity, so the engine adds metric accents.
+"""
+
+
+def _accuracy(facts: CardFacts) -> str:
+    f = facts.figures
+    return f"""## Measured on the test tunes
+
+{f.loops:,} loops of tunes that training never saw, through the bundle's graphs. Accuracy is the share of steps that
+are right.
+
+| | this model | MusicVAE's 2-bar melody |
+|--|--|--|
+| always "no event" (baseline) | {f.no_event:.3f} | |
+| teacher-forced, posterior sample | {f.teacher_forced:.3f} | {MUSICVAE_TEACHER_FORCED} |
+| free-running, temperature 1, posterior sample | {f.free_at_1:.3f} | {MUSICVAE_SAMPLED} |
+| free-running, temperature 0.2, posterior mean | {f.free_at_02:.3f} | |
+| onset F1, temperature 1 / 0.2 | {f.onset_f1_at_1:.3f} / {f.onset_f1_at_02:.3f} | |
+| pitch right where both have an onset, 1 / 0.2 | {f.pitch_at_1:.3f} / {f.pitch_at_02:.3f} | |
+| KL, nats a loop | {f.kl:.1f} | |
+| reconstruction, nats a loop | {f.reconstruction:.1f} | |
+| active dimensions | {f.active_dimensions} | |
+
+MusicVAE's figures are those commonly quoted from its paper (arXiv 1803.05428, table 1): another test set, about 1.5
+million files that are not public, and a model many times larger. They were not measured here.
+"""
+
+
+def _graphs(manifest: Manifest, facts: CardFacts) -> str:
+    f, t, ranking, parity = facts.figures, facts.trained, facts.ranking, manifest.parity
+    assert parity is not None
+    worst = max(parity.differences.values())
+    return f"""## Graphs
+
+- Weights are kept as {facts.storage} and run as float32. With the weights as trained, PyTorch gets
+  {t.teacher_forced:.3f} teacher-forced, {t.free_at_1:.3f} at temperature 1 and {t.free_at_02:.3f} at 0.2
+  ({f.teacher_forced:.3f}, {f.free_at_1:.3f} and {f.free_at_02:.3f} from the graphs).
+- Parity with PyTorch holding the same weights, over {parity.points:,} random points: largest difference of any output
+  {worst:.1g} (tolerance {parity.tolerance:g}); of {parity.sampled_tokens:,} sampled tokens
+  {len(parity.exceptions)} differ, {parity.unexcused} of them without a near tie.
+- Knobs: {_kept(ranking)}
+
+{_exceptions(parity.exceptions)}"""
+
+
+def _kept(ranking: Ranking) -> str:
+    words = {"principal": "principal directions of held-out loops", "axes": "raw latent axes"}
+    return (
+        f"{words[ranking.kept]}, most telling first.\n  Steps changed per unit, mean of the best thirty: "
+        f"{ranking.principal_change:.2f} along principal directions, {ranking.axes_change:.2f} along raw axes."
+    )
+
+
+def _exceptions(exceptions: tuple[str, ...]) -> str:
+    if not exceptions:
+        return ""
+    return "Sampled tokens that differ:\n\n" + "\n".join(f"- {text}" for text in exceptions) + "\n\n"
+
+
+def _data(manifest: Manifest, facts: CardFacts) -> str:
+    splits = ", ".join(f"{count:,} {name}" for name, count in facts.split_windows.items())
+    rows = "\n".join(f"| {s.name} | {s.licence} | {s.attribution} |" for s in manifest.data)
+    return f"""## Data
+
+Windows by split: {splits}. Split by tune; training windows that equal a held-out one in any
+transposition were dropped.
+
+| corpus | licence | attribution |
+|--|--|--|
+{rows}
+"""
