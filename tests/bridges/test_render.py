@@ -12,6 +12,7 @@ from hypothesis import strategies as st
 from autoloops_bridges import cli
 from autoloops_bridges.commands import bundles
 from autoloops_bridges.commands.midifile import TICKS_PER_BEAT, to_midi, write_atomically
+from autoloops_engine.codecs.melody import RawNote
 from autoloops_engine.codecs.midifile import read_midi
 from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.session.recording import RecordedNote
@@ -42,8 +43,8 @@ class TestToMidi:
         file = written(to_midi(notes, {"melody": 1, "drums": 10}, 98.0, 2), tmp_path / "a.mid")
         assert [track.name for track in file.tracks] == ["AutoLoops", "melody", "drums"]
         assert [(t.name, t.channel, t.notes) for t in read_midi(tmp_path / "a.mid").tracks] == [
-            ("melody", 1, ((STEP_UB, 2 * STEP_UB, 60),)),
-            ("drums", 10, ((0, STEP_UB, 36),)),
+            ("melody", 1, (RawNote(STEP_UB, 2 * STEP_UB, 60, 80),)),
+            ("drums", 10, (RawNote(0, STEP_UB, 36, 100),)),
         ]
         assert read_midi(tmp_path / "a.mid").tempo_bpm == pytest.approx(98.0, abs=1e-3)
         assert [message.type for message in file.tracks[0]][1:3] == ["set_tempo", "time_signature"]
@@ -58,7 +59,7 @@ class TestToMidi:
         path = tmp_path / "a.mid"
         written(to_midi(notes, {"melody": 1}, 120.0, 1), path)
         (track,) = read_midi(path).tracks
-        assert track.notes == ((0, 2 * STEP_UB, 60), (2 * STEP_UB, STEP_UB, 60))
+        assert track.notes == (RawNote(0, 2 * STEP_UB, 60, 80), RawNote(2 * STEP_UB, STEP_UB, 60, 80))
 
     @given(notes=NOTES)
     def test_every_note_on_has_its_note_off(self, notes: Sequence[RecordedNote]) -> None:
