@@ -40,11 +40,13 @@ class RawNote(NamedTuple):
         start_ub: Onset after the first bar line, in micro-beats, from 0.
         duration_ub: Length in micro-beats, from 0.
         pitch: MIDI note number, 0 to 127.
+        velocity: MIDI velocity, 1 to 127; of use to codecs that know velocity.
     """
 
     start_ub: int
     duration_ub: int
     pitch: int
+    velocity: int = 80
 
 
 class DecodedBar(NamedTuple):

@@ -246,7 +246,7 @@ class _TrackReader:
         self._name = ""
         self._program: dict[int, int] = {}
         self._first_program: dict[int, int] = {}
-        self._open: dict[tuple[int, int], int] = {}
+        self._open: dict[tuple[int, int], tuple[int, int]] = {}
         self._notes: dict[int, list[RawNote]] = {}
 
     def take(self, message: mido.Message | mido.MetaMessage, at_ub: int) -> None:
@@ -259,7 +259,7 @@ class _TrackReader:
             self._end(message.channel, message.note, at_ub)
             if kind == "note_on" and message.velocity > 0:
                 self._first_program.setdefault(message.channel, self._program.get(message.channel, 0))
-                self._open[message.channel, message.note] = at_ub
+                self._open[message.channel, message.note] = at_ub, message.velocity
 
     def finish(self, end_ub: int) -> Iterable[Track]:
         for channel, pitch in list(self._open):
@@ -269,9 +269,10 @@ class _TrackReader:
             yield Track(self._name, self._index, channel + 1, program, tuple(sorted(notes)))
 
     def _end(self, channel: int, pitch: int, at_ub: int) -> None:
-        start_ub = self._open.pop((channel, pitch), None)
-        if start_ub is not None:
-            self._notes.setdefault(channel, []).append(RawNote(start_ub, at_ub - start_ub, pitch))
+        opened = self._open.pop((channel, pitch), None)
+        if opened is not None:
+            start_ub, velocity = opened
+            self._notes.setdefault(channel, []).append(RawNote(start_ub, at_ub - start_ub, pitch, velocity))
 
 
 def _meters(found: Sequence[Meter]) -> tuple[Meter, ...]:

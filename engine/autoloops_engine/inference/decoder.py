@@ -42,11 +42,13 @@ class DecodedSteps(NamedTuple):
         tokens: Sampled classes, int64 [B, 16].
         states: Decoder states after every step, float32 [B, 16, S].
         logits: Before bias and temperature, float32 [B, 16, C].
+        extras: What else the codec has for each step, in its order, float32 [B, 16, size] each.
     """
 
     tokens: Tokens
     states: Floats
     logits: Floats
+    extras: tuple[Floats, ...] = ()
 
 
 class Decoder(Protocol):
@@ -61,7 +63,7 @@ class Decoder(Protocol):
         """What the bundle says about the model."""
 
     def encode(self, features: Floats) -> Posterior:
-        """Encodes one-hot loops, float32 [B, bars * 16, C]."""
+        """Encodes loops of the codec's features (melodies: one-hot), float32 [B, bars * 16, F]."""
 
     def start(self, z: Floats) -> LoopStart:
         """Begins loops at latent points, float32 [B, Z]."""

@@ -49,8 +49,8 @@ class OnnxDecoder:
         self, state: Floats, embedding: Floats, previous: Tokens, temperature: Floats, noise: Floats, bias: Floats
     ) -> DecodedSteps:
         """See :meth:`Decoder.bar`."""
-        tokens, states, logits = self._run("bar", state, embedding, previous, temperature, noise, bias)
-        return DecodedSteps(tokens, states, logits)
+        tokens, states, logits, *extras = self._run("bar", state, embedding, previous, temperature, noise, bias)
+        return DecodedSteps(tokens, states, logits, tuple(extras))
 
     def _run(self, name: Any, *inputs: Floats | Tokens) -> Sequence[Any]:
         tensors = self._manifest.graphs[name].inputs

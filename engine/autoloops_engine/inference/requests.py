@@ -55,12 +55,14 @@ class Decoded:
         tokens: The classes from ``first_step`` to the bar's end.
         states: The state after each of them, float32 [steps, S]: the last leads to the next bar.
         decode_us: How long the model took, noise included.
+        extras: What else the codec has for each of the steps, in its order, float32 [steps, size] each.
     """
 
     request: DecodeRequest
     tokens: tuple[int, ...]
     states: Floats
     decode_us: int = 0
+    extras: tuple[Floats, ...] = ()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,9 +98,10 @@ def decode(decoder: Decoder, request: DecodeRequest) -> Decoded:
     steps = _run(decoder, request, request.bar, state, embeddings, previous)
     count = manifest.steps_per_bar - request.first_step
     states = steps.states[0, :count]
-    if not np.isfinite(states).all():
+    extras = tuple(extra[0, :count] for extra in steps.extras)
+    if not all(np.isfinite(numbers).all() for numbers in (states, *extras)):
         raise ModelError(f"The model {manifest.name} answered numbers that are none; use another bundle.")
-    return Decoded(request, tuple(int(token) for token in steps.tokens[0, :count]), states)
+    return Decoded(request, tuple(int(token) for token in steps.tokens[0, :count]), states, extras=extras)
 
 
 def _run(

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Final
 
+from autoloops_engine.codecs.registry import MELODY, Codec
 from autoloops_engine.errors import UsageError
 from autoloops_engine.inference.requests import Decoded, DecodeRequest, Failed
 from autoloops_engine.latent import LatentPoint, LatentSpace, point_at, prior_sample
@@ -55,6 +56,7 @@ class PartSetup:
         space: The controls of its model's latent space.
         bars: Bars in a loop of its model.
         temperature: Temperature to begin with.
+        codec: What the steps of its model mean.
     """
 
     name: str
@@ -62,6 +64,7 @@ class PartSetup:
     space: LatentSpace
     bars: int
     temperature: float = 1.0
+    codec: Codec = MELODY
 
 
 class Session:
@@ -265,7 +268,7 @@ class Session:
     def _add_part(self, setup: PartSetup, seed: int) -> None:
         point = point_at(setup.space, prior_sample(seed, setup.space.size))
         settings = Settings(point, seed, setup.temperature)
-        part = PartSession(setup.name, setup.channel, settings, setup.bars)
+        part = PartSession(setup.name, setup.channel, settings, setup.bars, setup.codec)
         self._parts[setup.name] = part
         self._fired[setup.name] = (0, point, seed)
         self._messages.append(part.route())

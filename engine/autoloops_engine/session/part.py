@@ -7,7 +7,7 @@ from typing import Final, NamedTuple
 
 import numpy as np
 
-from autoloops_engine.codecs.melody import splice
+from autoloops_engine.codecs.registry import MELODY, Codec, LoopSteps
 from autoloops_engine.inference.decoder import Floats
 from autoloops_engine.inference.requests import FIRST_PREVIOUS, Decoded, DecodeRequest
 from autoloops_engine.latent import LatentPoint
@@ -92,13 +92,15 @@ class PartSession:
         channel: MIDI channel, 1 to 16.
         settings: What it starts from.
         length_bars: Bars in its loop.
+        codec: What the steps of its model mean.
     """
 
-    def __init__(self, name: str, channel: int, settings: Settings, length_bars: int) -> None:
+    def __init__(self, name: str, channel: int, settings: Settings, length_bars: int, codec: Codec = MELODY) -> None:
         self.name = name
         self.channel = channel
         self.settings = settings
         self.length_bars = length_bars
+        self._codec = codec
         self.origin_bar = 0
         self.muted = False
         self.misses = 0
@@ -119,7 +121,7 @@ class PartSession:
 
     def route(self) -> SetPart:
         """How the player is to treat the part."""
-        return SetPart(self.name, self.channel, self.length_bars, self.origin_bar)
+        return SetPart(self.name, self.channel, self.length_bars, self.origin_bar, self._codec.early_ub)
 
     def change(self, settings: Settings, now_us: int) -> None:
         """Other settings, from the next bar that is not frozen on."""
@@ -198,7 +200,7 @@ class PartSession:
             ticket,
             origin_bar,
             state=None if before is None else before.states[-1],
-            previous=FIRST_PREVIOUS if before is None else before.tokens[-1],
+            previous=FIRST_PREVIOUS if before is None else before.steps.tokens[-1],
         )
 
     def answered(self, decoded: Decoded) -> OfferBar | SpliceBar | None:
@@ -220,10 +222,11 @@ class PartSession:
                 wanted.after_id,
                 asked.loop_bar,
                 wanted.version,
-                decoded.tokens,
+                self._codec,
+                LoopSteps(decoded.tokens, decoded.extras),
                 decoded.states,
-                None if before is None else before.sounding_at(len(before.tokens)),
-                asked.settings.transpose,
+                None if before is None else before.sounding_at(len(before.steps.tokens)),
+                self._transpose(asked.settings),
             )
         )
         transposed_before = record.transpose if before is None else before.transpose
@@ -289,7 +292,8 @@ class PartSession:
         if spliced is None or wanted.from_step == 0:
             return self._ask(asked, ticket, origin_bar, state=None, previous=FIRST_PREVIOUS)
         step = wanted.from_step
-        return self._ask(asked, ticket, origin_bar, state=spliced.states[step - 1], previous=spliced.tokens[step - 1])
+        previous = spliced.steps.tokens[step - 1]
+        return self._ask(asked, ticket, origin_bar, state=spliced.states[step - 1], previous=previous)
 
     def _spliced(self, asked: _Asked, decoded: Decoded) -> SpliceBar | None:
         wanted = asked.wanted
@@ -299,9 +303,9 @@ class PartSession:
             self._splice = None
         self._done[Slot.SPLICE] = wanted
         step, old = wanted.from_step, asked.before
-        tokens, states, sounding = decoded.tokens, decoded.states, None
+        steps, states, sounding = LoopSteps(decoded.tokens, decoded.extras), decoded.states, None
         if old is not None and step > 0:
-            tokens = splice(old.tokens, step, decoded.tokens)
+            steps = old.steps.spliced(step, steps)
             states = np.concatenate([old.states[:step], decoded.states])
             sounding = old.sounding
         record = self._keep(
@@ -310,10 +314,11 @@ class PartSession:
                 old.after_id if old is not None else 0,
                 asked.loop_bar,
                 wanted.version,
-                tokens,
+                self._codec,
+                steps,
                 states,
                 sounding,
-                asked.settings.transpose,
+                self._transpose(asked.settings),
             )
         )
         transposed_before = record.transpose if old is None else old.transpose
@@ -339,6 +344,9 @@ class PartSession:
             previous,
             asked.wanted.from_step if state is not None else 0,
         )
+
+    def _transpose(self, settings: Settings) -> int:
+        return settings.transpose if self._codec.pitched else 0
 
     def _keep(self, record: BarRecord) -> BarRecord:
         self._records[record.id] = record

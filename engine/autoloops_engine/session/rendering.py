@@ -1,8 +1,8 @@
-"""From a decoder's tokens to the bar that sounds: the part's transposition and velocity come in here."""
+"""From a decoder's steps to the bar that sounds: the part's transposition and velocity come in here."""
 
 from dataclasses import dataclass
 
-from autoloops_engine.codecs.melody import accent_velocity, decode_bar, sounding_at
+from autoloops_engine.codecs.registry import Codec, LoopSteps
 from autoloops_engine.inference.decoder import Floats
 from autoloops_engine.notes import Bar, Note, Tie
 from autoloops_engine.units import STEP_UB
@@ -17,7 +17,8 @@ class BarRecord:
         after_id: The bar it was decoded after (0: none).
         loop_bar: Bar of the loop, from 0.
         version: Which state of the controls it was decoded from.
-        tokens: Sixteen classes.
+        codec: What the steps mean.
+        steps: Sixteen of them.
         states: The decoder's state after each step, float32 [16, S].
         sounding: The pitch, as decoded, that sounds at its start; None when silent.
         transpose: Semitones added to every pitch.
@@ -27,14 +28,15 @@ class BarRecord:
     after_id: int
     loop_bar: int
     version: int
-    tokens: tuple[int, ...]
+    codec: Codec
+    steps: LoopSteps
     states: Floats
     sounding: int | None
     transpose: int
 
     def sounding_at(self, step: int) -> int | None:
         """The pitch, as decoded, that sounds going into ``step`` (0 to 16)."""
-        return sounding_at(self.tokens, step, self.sounding)
+        return self.codec.sounding_at(self.steps.tokens, step, self.sounding)
 
 
 def render(record: BarRecord, velocity: float, transposed_before: int, from_step: int = 0) -> Bar:
@@ -47,13 +49,14 @@ def render(record: BarRecord, velocity: float, transposed_before: int, from_step
             is struck anew at its new pitch.
         from_step: What happens before this step is left out.
     """
-    decoded = decode_bar(record.tokens, record.sounding_at(from_step), from_step=from_step)
+    decoded = record.codec.decode_bar(record.steps, record.sounding_at(from_step), from_step=from_step)
     notes = [_note(note, record.transpose, velocity) for note in decoded.notes]
     ties: tuple[Tie, ...] = ()
     if transposed_before == record.transpose:
         ties = tuple(Tie(_pitch(tie.pitch, record.transpose), tie.duration_ub, tie.held) for tie in decoded.ties)
     else:
-        notes[:0] = [_struck(tie, from_step, record.transpose, velocity) for tie in decoded.ties]
+        struck = record.codec.attack_velocity(from_step)
+        notes[:0] = [_struck(tie, from_step, struck, record.transpose, velocity) for tie in decoded.ties]
     return Bar(record.id, record.after_id, tuple(notes), ties)
 
 
@@ -62,9 +65,9 @@ def _note(note: Note, transpose: int, velocity: float) -> Note:
     return Note(note.start_ub, note.duration_ub, _pitch(note.pitch, transpose), scaled, note.held)
 
 
-def _struck(tie: Tie, from_step: int, transpose: int, velocity: float) -> Note:
+def _struck(tie: Tie, from_step: int, struck: int, transpose: int, velocity: float) -> Note:
     start_ub = from_step * STEP_UB
-    attack = Note(start_ub, tie.duration_ub - start_ub, tie.pitch, accent_velocity(from_step), tie.held)
+    attack = Note(start_ub, tie.duration_ub - start_ub, tie.pitch, struck, tie.held)
     return _note(attack, transpose, velocity)
 
 
