@@ -47,12 +47,12 @@ clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis
 
 $(PLAY_STAMP): pyproject.toml | $(BIN)/python
-	@echo "Installing AutoLoops into $(VENV); this takes a minute the first time."
+	@echo "Installing AutoLoops into $(VENV) ..."
 	@$(PIP) install --quiet --editable '.$(if $(EXTRAS),[$(EXTRAS)])'
 	@touch $@
 
 $(VENV)/.test: pyproject.toml | $(BIN)/python
-	@echo "Installing AutoLoops with everything its tests need into $(VENV); PyTorch makes this long the first time."
+	@echo "Installing AutoLoops with everything its tests need, PyTorch included, into $(VENV) ..."
 	@$(PIP) install --quiet --upgrade 'pip>=25.1'
 	@$(PIP) install --quiet --editable '.[export,jack]' '$(TORCH)' --group dev
 	@touch $@
@@ -62,4 +62,5 @@ $(BIN)/python:
 	  echo "AutoLoops needs Python 3.11 or later: install one, or name it with make PYTHON=..." >&2; exit 1; }
 	@$(PYTHON) -c 'import ensurepip, venv' 2>/dev/null || { \
 	  echo "$(PYTHON) has no venv module: on Debian and Ubuntu run sudo apt install python3-venv" >&2; exit 1; }
+	@echo "Making a virtual environment in $(VENV); all this takes a minute, the first time only."
 	@$(PYTHON) -m venv $(VENV)
