@@ -1,8 +1,9 @@
 """Monotonic time to frames of an audio server and back. Pure.
 
-A server's clock is seen only at the entry of each process cycle, which is sometimes late but never early. So the
-least late entry of a window of cycles tells how far the map is off; a first-order loop then takes the difference out
-(F. Adriaensen, Using a DLL to filter time, 2005, with the minimum in place of the mean).
+A server's clock is seen only at the entry of each process cycle, which is sometimes late but never early: the least
+late entry of a window of cycles tells how far the map is off. Below half a millisecond nothing is corrected, so that
+equal beats are equally many frames apart; beyond, the difference is slewed out, and a server that stood still (a
+dropout) is caught up with at once.
 """
 
 from typing import Final
@@ -11,8 +12,11 @@ from autoloops_engine.units import US_PER_S
 
 WINDOW_US: Final = 50_000
 MIN_WINDOW_CYCLES: Final = 8
-STEP_US: Final = 500
-GAIN: Final = 0.25
+SETTLING_WINDOWS: Final = 8
+TOLERANCE_US: Final = 500.0
+CALM_US: Final = 50.0
+STEP_US: Final = 3000.0
+SLEW: Final = 250e-6
 _WRAP: Final = 1 << 32
 
 
@@ -30,6 +34,8 @@ class FrameMap:
         self._anchor_frame = 0
         self._anchor_us = 0.0
         self._known = False
+        self._settling = 0
+        self._slewing = False
         self._window_start_us = 0
         self._window_cycles = 0
         self._least_us = 0.0
@@ -70,15 +76,27 @@ class FrameMap:
         return self._anchor_us + (frame - self._anchor_frame) * self._us_per_frame
 
     def _correct(self, entry_us: int) -> None:
-        """Take a share of the least error out; all of it if the server stood still for a while."""
-        gain = 1.0 if self._least_us > STEP_US else GAIN
-        self._anchor_us = self._us(self._frame) + gain * self._least_us
-        self._anchor_frame = self._frame
+        """Move the line by what the least late entry of this window says."""
+        error_us = self._least_us
+        if self._settling or abs(error_us) > STEP_US:
+            self._settling = SETTLING_WINDOWS if abs(error_us) > STEP_US else self._settling - 1
+            shift_us = error_us
+        elif self._slewing or abs(error_us) > TOLERANCE_US:
+            limit_us = SLEW * (entry_us - self._window_start_us)
+            shift_us = max(-limit_us, min(limit_us, error_us))
+            self._slewing = abs(error_us - shift_us) > CALM_US
+        else:
+            shift_us = 0.0
+        if shift_us:
+            self._anchor_us = self._us(self._frame) + shift_us
+            self._anchor_frame = self._frame
         self._window_start_us = entry_us
         self._window_cycles = 0
 
     def _restart(self, entry_us: int) -> None:
         self._anchor_frame = self._frame
         self._anchor_us = float(entry_us)
+        self._settling = SETTLING_WINDOWS
+        self._slewing = False
         self._window_start_us = entry_us
         self._window_cycles = 0

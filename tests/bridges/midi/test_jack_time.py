@@ -1,11 +1,12 @@
 """Frames of an audio server against the monotonic clock, and what waits for a cycle."""
 
 import random
+from itertools import pairwise
 
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoloops_bridges.midi.frame_map import FrameMap
+from autoloops_bridges.midi.frame_map import TOLERANCE_US, FrameMap
 from autoloops_bridges.midi.jack_queue import MAX_PER_CYCLE, JackQueue
 from autoloops_engine.player.events import Event, Kind
 
@@ -45,16 +46,28 @@ def test_a_clock_that_is_100_ppm_off_is_followed() -> None:
     for ppm in (-100.0, 100.0):
         frames = FrameMap(RATE_HZ)
         true_us = run_map(frames, 20_000, ppm=ppm, late=None)
-        assert abs(frames.us_at(19_999 * PERIOD) - true_us) < 60
+        assert abs(frames.us_at(19_999 * PERIOD) - true_us) <= TOLERANCE_US
 
 
-def test_a_server_that_stood_still_is_caught_up_with_in_a_tenth_of_a_second() -> None:
+def test_once_settled_equal_times_are_equally_many_frames_apart() -> None:
+    frames = FrameMap(RATE_HZ)
+    late = random.Random(2)
+    run_map(frames, 1000, late=late)
+    onsets = []
+    for cycle in range(1000, 5000):
+        run_map(frames, 1, first=cycle, late=late)
+        if cycle % 15 == 0:
+            onsets.append(frames.frame_at(START_US + (cycle // 15) * 40_000))
+    assert {later - earlier for earlier, later in pairwise(onsets)} == {1920}
+
+
+def test_a_server_that_stood_still_is_caught_up_with_in_a_fifth_of_a_second() -> None:
     frames = FrameMap(RATE_HZ)
     run_map(frames, 1000, late=None)
     period_us = PERIOD * 1e6 / RATE_HZ
-    for cycle in range(1000, 1040):
+    for cycle in range(1000, 1060):
         frames.observe(cycle * PERIOD, round(START_US + cycle * period_us + 5000))
-    assert abs(frames.us_at(1039 * PERIOD) - (START_US + 1039 * period_us + 5000)) < 20
+    assert abs(frames.us_at(1059 * PERIOD) - (START_US + 1059 * period_us + 5000)) < 20
 
 
 def test_the_frame_counter_wraps_after_a_day_without_a_trace() -> None:

@@ -1,0 +1,133 @@
+"""Real parts for the integration tests: a JACK server, Pure Data, a network of one's own.
+
+A missing part skips the test; ``AUTOLOOPS_REQUIRE_ALL=1`` turns skips into failures.
+"""
+
+import os
+import shutil
+import socket
+import subprocess
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import NoReturn
+
+import pytest
+
+START_S = 10.0
+END_S = 5.0
+
+Require = Callable[[str], str]
+
+
+def missing(what: str) -> NoReturn:
+    """Skip the test for want of ``what``."""
+    pytest.skip(f"{what} is not there")
+
+
+def ended(process: "subprocess.Popen[bytes]") -> None:
+    """End a process and wait for it; none is left behind."""
+    if process.poll() is None:
+        process.terminate()
+    try:
+        process.wait(END_S)
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait(END_S)
+    for stream in (process.stdin, process.stdout, process.stderr):
+        if stream is not None:
+            stream.close()
+
+
+@pytest.fixture
+def require() -> Require:
+    """Answers the path of a program, or skips the test if it is missing."""
+
+    def find(program: str) -> str:
+        path = shutil.which(program)
+        if path is None:
+            missing(f"The program {program}")
+        return str(path)
+
+    return find
+
+
+@dataclass(frozen=True)
+class JackServer:
+    """A JACK server with the dummy driver: 48 kHz, 128 frames a period."""
+
+    name: str
+    process: "subprocess.Popen[bytes]"
+    samplerate_hz: int = 48_000
+    period: int = 128
+
+    def kill(self) -> None:
+        """Let it die at once."""
+        self.process.kill()
+        self.process.wait(END_S)
+
+
+@pytest.fixture
+def jack_server(require: Require, monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
+    """A server of one's own, in real time (without it, JACK loses notes), named in the environment."""
+    name = f"autoloops-test-{os.getpid()}"
+    monkeypatch.setenv("JACK_DEFAULT_SERVER", name)
+    monkeypatch.setenv("JACK_NO_START_SERVER", "1")
+    command = [require("jackd"), "-R", "-P", "60", "-n", name, "-p", "256"]
+    command += ["-d", "dummy", "-r", "48000", "-p", "128"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    try:
+        waiting = [require("jack_wait"), "-s", name, "-w", "-t", str(int(START_S))]
+        up = subprocess.run(waiting, capture_output=True, timeout=2 * START_S, check=False)
+        if up.returncode != 0 or process.poll() is not None:
+            missing("A JACK server in real time")
+        yield JackServer(name, process)
+    finally:
+        ended(process)
+        for left in Path("/dev/shm").glob(f"jack*{name}*"):
+            left.unlink()
+
+
+@pytest.fixture
+def free_port() -> int:
+    """A UDP port on this machine that nobody uses now."""
+    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
+        probe.bind(("127.0.0.1", 0))
+        return int(probe.getsockname()[1])
+
+
+@pytest.fixture
+def pd(require: Require, tmp_path: Path) -> Iterator[Callable[[str], "subprocess.Popen[bytes]"]]:
+    """Starts Pure Data on a patch given as text, without sound, MIDI or window."""
+    program = require("pd")
+    running: list[subprocess.Popen[bytes]] = []
+
+    def start(patch: str) -> "subprocess.Popen[bytes]":
+        path = tmp_path / f"patch{len(running)}.pd"
+        path.write_text(patch, encoding="ascii")
+        command = [program, "-nogui", "-noprefs", "-noaudio", "-nomidi", "-stderr", str(path)]
+        running.append(subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL))
+        return running[-1]
+
+    yield start
+    for process in running:
+        ended(process)
+
+
+@pytest.fixture
+def own_network(require: Require) -> Iterator[list[str]]:
+    """Words before a command that run it in a network of its own, for programs that bind every address."""
+    unshare, nsenter, ip = require("unshare"), require("nsenter"), require("ip")
+    holder = subprocess.Popen([unshare, "-n", "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    try:
+        assert holder.stdin is not None
+        assert holder.stdout is not None
+        holder.stdin.write(b"up\n")
+        holder.stdin.flush()
+        if holder.stdout.readline() != b"up\n":
+            missing("The right to make a network of one's own (unshare -n)")
+        inside = [nsenter, "-t", str(holder.pid), "-n"]
+        subprocess.run([*inside, ip, "link", "set", "lo", "up"], check=True, timeout=START_S)
+        yield inside
+    finally:
+        ended(holder)
