@@ -11,19 +11,19 @@ from onnx import numpy_helper
 
 pytest.importorskip("torch")
 
-import torch  # noqa: E402
+import torch
 
-from autoloops_engine.bundle.manifest import Manifest, Output  # noqa: E402
-from autoloops_engine.bundle.write import write_bundle  # noqa: E402
-from autoloops_engine.errors import ModelError  # noqa: E402
-from autoloops_engine.inference.onnx_decoder import OnnxDecoder, open_decoder  # noqa: E402
-from autoloops_engine.inference.requests import DecodeRequest, decode  # noqa: E402
-from autoloops_engine.units import STEPS_PER_BAR  # noqa: E402
-from autoloops_export.onnx.contract import ModelShape  # noqa: E402
-from autoloops_export.onnx.graphs import export_graphs  # noqa: E402
-from autoloops_export.onnx.parity import check_parity, require_parity  # noqa: E402
-from autoloops_export.onnx.reference import TorchDecoder  # noqa: E402
-from autoloops_export.onnx.storage import Storage, compact, rounded  # noqa: E402
+from autoloops_engine.bundle.manifest import Manifest, Output
+from autoloops_engine.bundle.write import write_bundle
+from autoloops_engine.errors import ModelError
+from autoloops_engine.inference.onnx_decoder import OnnxDecoder, open_decoder
+from autoloops_engine.inference.requests import DecodeRequest, decode
+from autoloops_engine.units import STEPS_PER_BAR
+from autoloops_export.onnx.contract import ModelShape
+from autoloops_export.onnx.graphs import export_graphs
+from autoloops_export.onnx.parity import check_parity, require_parity
+from autoloops_export.onnx.reference import TorchDecoder
+from autoloops_export.onnx.storage import Storage, compact, rounded
 
 CLASSES, LATENT, UNITS = 90, 6, 32
 SHAPE = ModelShape(
