@@ -45,6 +45,7 @@ def render(
     import secrets
 
     from autoloops_bridges.commands.midifile import to_midi, write_atomically
+    from autoloops_engine.codecs.registry import codec_named
     from autoloops_engine.inference.onnx_decoder import open_decoder
     from autoloops_engine.latent import latent_space
     from autoloops_engine.session import offline
@@ -57,7 +58,8 @@ def render(
     for part, decoder in decoders.items():
         manifest = decoder.manifest
         warmth = manifest.sampling.temperature if temperature is None else temperature
-        setups.append(PartSetup(part, channels[part], latent_space(manifest), manifest.bars, warmth))
+        codec = codec_named(manifest.outputs[0].codec)
+        setups.append(PartSetup(part, channels[part], latent_space(manifest), manifest.bars, warmth, codec))
     notes = offline.render(setups, decoders, seed=seed, tempo_bpm=tempo, bars=bars)
     write_atomically(out, to_midi(notes, channels, tempo, bars))
     typer.echo(f"{out}: {bars} bars, {len(notes)} notes, seed {seed}.")

@@ -187,7 +187,11 @@ _PART: Final = (
         "1: the loop repeats as it is; 0: it varies in every pass.",
     ),
     _value("/al/PART/mute", Argument("mute", Type.BOOL, 0, 1, "", 0), "1: silent, at once; the loop runs on."),
-    _value("/al/PART/transpose", Argument("semitones", Type.INT, -48, 48, "semitones", 0), "Moves every pitch."),
+    _value(
+        "/al/PART/transpose",
+        Argument("semitones", Type.INT, -48, 48, "semitones", 0),
+        "Moves every pitch; drums stay as they are.",
+    ),
     _value("/al/PART/velocity", Argument("factor", Type.FLOAT, 0, 2, "", 1.0), "Multiplies every velocity."),
     _value("/al/PART/length", Argument("bars", Type.INT, 1, 64, "bars"), "Length of the loop."),
     _verb(

@@ -12,6 +12,7 @@ from platformdirs import user_cache_path
 from autoloops_bridges.processes.clock import monotonic_us
 from autoloops_bridges.processes.options import PlayOptions
 from autoloops_engine.bundle.load import load_bundle
+from autoloops_engine.codecs.registry import codec_named
 from autoloops_engine.inference.budget import DecodeBudget
 from autoloops_engine.inference.onnx_decoder import OnnxDecoder
 from autoloops_engine.inference.warm_up import warm_up
@@ -64,7 +65,12 @@ def load_parts(options: PlayOptions) -> list[LoadedPart]:
         decoder, digest, warm_up_us = loaded[path]
         manifest = decoder.manifest
         setup = PartSetup(
-            name, options.channels[name], latent_space(manifest), manifest.bars, manifest.sampling.temperature
+            name,
+            options.channels[name],
+            latent_space(manifest),
+            manifest.bars,
+            manifest.sampling.temperature,
+            codec_named(manifest.outputs[0].codec),
         )
         parts.append(LoadedPart(setup, decoder, digest, budgets.get(digest), warm_up_us))
     return parts
