@@ -6,8 +6,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from autoloops_engine.codecs.melody import CODEC_NAME, decode_bar, one_hot
-from autoloops_engine.codecs.midifile import encode_melody, read_midi
+from autoloops_engine.codecs.midifile import read_midi
+from autoloops_engine.codecs.registry import Codec, LoopSteps, codec_named
+from autoloops_engine.codecs.songs import loops_of
 from autoloops_engine.errors import BundleError, MusicError
 from autoloops_engine.inference.decoder import Decoder, Floats
 from autoloops_engine.inference.requests import FIRST_PREVIOUS, DecodeRequest, decode
@@ -42,16 +43,16 @@ def encode_loop(decoder: Decoder, path: Path, part: str, track: int | None = Non
 
     Raises:
         MusicError: the file cannot be read, or has no such track or loop.
-        BundleError: the model does not play this part as a melody.
+        BundleError: the model plays several parts, or speaks what this program does not know.
         ModelError: the model cannot be run.
     """
-    check_codec(decoder, part)
+    codec = codec_of(decoder, part)
     song = read_midi(path)
-    encoded = encode_melody(song, decoder.manifest.bars, track)
-    if loop > len(encoded.windows):
-        raise MusicError(f"{path.name} has no loop {loop}: there are {len(encoded.windows)}.")
-    posterior = decoder.encode(one_hot(encoded.windows[loop - 1])[None])
-    return EncodedLoop(posterior.mu[0], song.tempo_bpm, encoded.remarks)
+    found = loops_of(song, codec, part, decoder.manifest.bars, track)
+    if loop > len(found.loops):
+        raise MusicError(f"{path.name} has no loop {loop}: there are {len(found.loops)}.")
+    posterior = decoder.encode(codec.features(found.loops[loop - 1])[None])
+    return EncodedLoop(posterior.mu[0], song.tempo_bpm, found.remarks)
 
 
 def decode_loop(
@@ -70,12 +71,13 @@ def decode_loop(
         ModelError: the model cannot be run.
     """
     point = np.asarray(z, dtype=np.float32)
+    codec = codec_named(decoder.manifest.outputs[0].codec)
     bars: list[Bar] = []
     state, previous, sounding = None, FIRST_PREVIOUS, None
     for index in range(decoder.manifest.bars):
         request = DecodeRequest("", index, point, index, seed, temperature=temperature, state=state, previous=previous)
         answer = decode(decoder, request)
-        decoded = decode_bar(answer.tokens, sounding)
+        decoded = codec.decode_bar(LoopSteps(answer.tokens, answer.extras), sounding)
         bars.append(Bar(first_id + index, bars[-1].id if bars else 0, decoded.notes, decoded.ties))
         # Hierarchical models start every bar from its own state; only the last token links the bars.
         state = answer.states[-1] if decoder.manifest.kind == "flat" else None
@@ -91,12 +93,13 @@ def record(part: str, bars: Sequence[Bar]) -> tuple[RecordedNote, ...]:
     return recorder.notes()
 
 
-def check_codec(decoder: Decoder, part: str) -> None:
-    """Refuse models that do not speak in melodies.
+def codec_of(decoder: Decoder, part: str) -> Codec:
+    """What the model of a part speaks.
 
     Raises:
-        BundleError: the part is not played by the model's only output, or not with melody tokens.
+        BundleError: the model plays several parts at once, or speaks what this program does not know.
     """
     outputs = decoder.manifest.outputs
-    if len(outputs) != 1 or outputs[0].codec != CODEC_NAME:
-        raise BundleError(f"The model {decoder.manifest.name} has no melody codec, which encoding {part} needs so far.")
+    if len(outputs) != 1:
+        raise BundleError(f"The model {decoder.manifest.name} plays several parts; encode {part} with one of its own.")
+    return codec_named(outputs[0].codec)

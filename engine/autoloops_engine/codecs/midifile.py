@@ -1,4 +1,4 @@
-"""Standard MIDI files: reading any of them, and finding the melody in one.
+"""Standard MIDI files: reading any of them, and finding the melody or the bass in one.
 
 Positions are micro-beats (quarter notes) from the start of the file, so tempo changes move nothing; files
 that count in SMPTE frames are read at 120 BPM, which is what they mean when nothing else is said.
@@ -164,8 +164,15 @@ def choose_melody(song: Song) -> Track:
     return max(leads or basses or pitched or song.tracks, key=lambda t: (t.mean_pitch, -t.index))
 
 
-def encode_melody(song: Song, bars: int = 2, track: int | None = None) -> EncodedFile:
-    """Cuts a song's melody into token windows of ``bars`` bars; never fails for a song.
+def choose_bass(song: Song) -> Track:
+    """The track most likely to carry the bass: of those with a bass program, failing such of all, the lowest."""
+    pitched = [t for t in song.tracks if not t.is_drums]
+    basses = [t for t in pitched if t.program in BASS_PROGRAMS]
+    return min(basses or pitched or song.tracks, key=lambda t: (t.mean_pitch, t.index))
+
+
+def encode_melody(song: Song, bars: int = 2, track: int | None = None, part: str = "melody") -> EncodedFile:
+    """Cuts a song's melody, or its bass, into token windows of ``bars`` bars; never fails for a song.
 
     Bars are counted from the first stretch in 4/4 that has notes of the track; without one, in fours from
     the time signature of the first note.
@@ -173,19 +180,21 @@ def encode_melody(song: Song, bars: int = 2, track: int | None = None) -> Encode
     Args:
         song: What :func:`read_midi` answered.
         bars: Bars of a window, from 1.
-        track: The track's place in the file, from 1, instead of :func:`choose_melody`.
+        track: The track's place in the file, from 1, instead of :func:`choose_melody` or :func:`choose_bass`.
+        part: ``bass`` looks for the bass, anything else for the melody.
 
     Raises:
         MusicError: there is no such track.
     """
-    chosen = choose_melody(song) if track is None else _track(song, track)
+    choose = choose_bass if part == "bass" else choose_melody
+    chosen = choose(song) if track is None else find_track(song, track)
     remarks = []
     if len(song.tracks) > 1:
         called = f" ({chosen.name})" if chosen.name else ""
-        remarks.append(f"Of {len(song.tracks)} tracks, track {chosen.index}{called} is taken as the melody.")
+        remarks.append(f"Of {len(song.tracks)} tracks, track {chosen.index}{called} is taken as the {part}.")
     if chosen.is_drums:
         remarks.append("There is only a drum track: its note numbers are read as pitches.")
-    notes, remark = _in_common_time(song.meters, chosen.notes)
+    notes, remark = in_common_time(song.meters, chosen.notes)
     if remark:
         remarks.append(remark)
     quantised = quantise(notes, bars)
@@ -284,7 +293,12 @@ def _meters(found: Sequence[Meter]) -> tuple[Meter, ...]:
     return tuple(at[start_ub] for start_ub in sorted(at))
 
 
-def _track(song: Song, index: int) -> Track:
+def find_track(song: Song, index: int) -> Track:
+    """The track at place ``index`` (from 1) of the file; of its channels the pitched one that lies highest.
+
+    Raises:
+        MusicError: there is none, or it holds no note.
+    """
     of_track = [t for t in song.tracks if t.index == index]
     if not of_track:
         known = ", ".join(sorted({str(t.index) for t in song.tracks}))
@@ -292,7 +306,7 @@ def _track(song: Song, index: int) -> Track:
     return max(of_track, key=lambda t: (not t.is_drums, t.mean_pitch))
 
 
-def _in_common_time(meters: Sequence[Meter], notes: Sequence[RawNote]) -> tuple[list[RawNote], str | None]:
+def in_common_time(meters: Sequence[Meter], notes: Sequence[RawNote]) -> tuple[list[RawNote], str | None]:
     """The notes from where four-beat bars can be counted, moved there, and what to say about it."""
     ends = [*(meter.start_ub for meter in meters[1:]), None]
     for meter, end_ub in zip(meters, ends, strict=True):
@@ -300,7 +314,7 @@ def _in_common_time(meters: Sequence[Meter], notes: Sequence[RawNote]) -> tuple[
         if inside and meter.is_common:
             remark = None
             if len(inside) < len(notes):
-                outside = _counted(len(notes) - len(inside), "note")
+                outside = counted(len(notes) - len(inside), "note")
                 remark = f"Left out: {outside} outside the first stretch in 4/4."
             return _moved(inside, meter.start_ub), remark
     first_ub = notes[0].start_ub
@@ -316,19 +330,20 @@ def _moved(notes: Sequence[RawNote], origin_ub: int) -> list[RawNote]:
 def _remarks(quantised: Quantised, bars: int) -> Iterable[str]:
     report = quantised.report
     if report.first_bar:
-        yield f"Left out: {_counted(report.first_bar, 'silent bar')} before the first note."
+        yield f"Left out: {counted(report.first_bar, 'silent bar')} before the first note."
     if report.chords:
-        yield f"Dropped: {_counted(report.chords, 'note')} below a higher one at the same step."
+        yield f"Dropped: {counted(report.chords, 'note')} below a higher one at the same step."
     if report.shortened:
-        yield f"Shortened: {_counted(report.shortened, 'note')} that sounded into the next."
+        yield f"Shortened: {counted(report.shortened, 'note')} that sounded into the next."
     if report.folded:
-        yield f"Moved by octaves: {_counted(report.folded, 'note')} outside A0 to C8."
+        yield f"Moved by octaves: {counted(report.folded, 'note')} outside A0 to C8."
     if report.bars > bars:
-        loops = _counted(len(quantised.windows), "loop")
-        yield f"From the first note on it is {report.bars} bars long: {loops} of {_counted(bars, 'bar')}."
+        loops = counted(len(quantised.windows), "loop")
+        yield f"From the first note on it is {report.bars} bars long: {loops} of {counted(bars, 'bar')}."
     elif report.bars < bars:
-        yield f"It is {_counted(report.bars, 'bar')} long: the rest of {bars} bars is what its last note leaves."
+        yield f"It is {counted(report.bars, 'bar')} long: the rest of {bars} bars is what its last note leaves."
 
 
-def _counted(count: int, noun: str) -> str:
+def counted(count: int, noun: str) -> str:
+    """``1 note``, ``2 notes``."""
     return f"{count} {noun}{'' if count == 1 else 's'}"
