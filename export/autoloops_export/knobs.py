@@ -17,12 +17,12 @@ from autoloops_engine.inference.decoder import Decoder, Floats
 from autoloops_export.evaluation.loops import decode_loops, encode_loops
 
 KNOBS: Final = 30
-RANKING_LOOPS: Final = 24
-CALIBRATION_LOOPS: Final = 24
+RANKING_LOOPS: Final = 48
+CALIBRATION_LOOPS: Final = 48
 # Standard deviations of the prior: a knob at its end leaves the loop among the plausible ones.
 REACH: Final = 4.0
-GRID: Final = 16
-CURVE_POINTS: Final = 8
+GRID: Final = 20
+CURVE_POINTS: Final = 10
 # Curves must rise strictly even where nothing changes for a while.
 LEAST_CHANGE: Final = 1e-3
 
@@ -130,7 +130,7 @@ def _changes(decoder: Decoder, loops: Floats, direction: Vectors, offsets: Vecto
 
 
 def _even_offsets(changes: Vectors, offsets: Vectors) -> Vectors:
-    """The offsets at which 1/8, 2/8, … 8/8 of the whole change has happened."""
+    """The offsets at which 1/10, 2/10, … 10/10 of the whole change has happened."""
     summed = np.concatenate([[0.0], np.cumsum(np.maximum(changes, LEAST_CHANGE))])
     wanted = np.linspace(0.0, summed[-1], CURVE_POINTS + 1)[1:]
     return np.asarray(np.interp(wanted, summed, offsets))
