@@ -69,6 +69,7 @@ class _Port:
         self._frames = FrameMap(self._client.samplerate)
         self._period_us: int = round(self._client.blocksize * US_PER_S / self._client.samplerate)
         self._alive = True
+        self._closed = False
         self._client.set_shutdown_callback(self._on_shutdown)
         self._client.set_blocksize_callback(self._on_blocksize)
 
@@ -95,7 +96,10 @@ class _Port:
         self._client.connect(*((names[index], own) if to_own else (own, names[index])))
 
     def close(self) -> None:
-        """Leave the server, if it is still there."""
+        """Leave the server, if it is still there; once is enough."""
+        if self._closed:
+            return
+        self._closed = True
         self._alive = False
         with contextlib.suppress(jack.JackError):
             self._client.deactivate()

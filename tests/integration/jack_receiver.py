@@ -1,0 +1,43 @@
+"""A JACK client in a process of its own that records what comes to ``receiver:in``.
+
+Says ``ready`` when it listens; at end of input it prints what it heard as one line of JSON:
+``{"xruns": n, "heard": [[frame, "hex"], ...]}``. A line of input makes it print the number of messages so far.
+"""
+
+import gc
+import json
+import sys
+
+import jack
+
+
+def main() -> None:
+    """Listen until standard input ends."""
+    heard: list[tuple[int, str]] = []
+    xruns = 0
+    client = jack.Client("receiver", no_start_server=True)
+    port = client.midi_inports.register("in")
+
+    def process(_: int) -> None:
+        first = client.last_frame_time
+        for offset, data in port.incoming_midi_events():
+            heard.append((first + offset, bytes(data).hex()))
+
+    def xrun(_: float) -> None:
+        nonlocal xruns
+        xruns += 1
+
+    client.set_process_callback(process)
+    client.set_xrun_callback(xrun)
+    gc.disable()
+    with client:
+        sys.stdout.write("ready\n")
+        sys.stdout.flush()
+        for _ in sys.stdin:
+            sys.stdout.write(f"{len(heard)}\n")
+            sys.stdout.flush()
+    sys.stdout.write(json.dumps({"xruns": xruns, "heard": heard}) + "\n")
+
+
+if __name__ == "__main__":
+    main()
