@@ -32,10 +32,10 @@ class SetPart(Struct, frozen=True, tag=True):
     offset_us: int = 0
 
 
-class SetBudget(Struct, frozen=True, tag=True):
-    """How long before its earliest event a bar is frozen, in microseconds."""
+class SetFreezeLead(Struct, frozen=True, tag=True):
+    """How long before its earliest possible event a bar is frozen, in microseconds."""
 
-    budget_us: int
+    freeze_lead_us: int
 
 
 class OfferBar(Struct, frozen=True, tag=True):
@@ -192,7 +192,7 @@ class Ended(Struct, frozen=True, tag=True):
 
 ToPlayer = (
     SetPart
-    | SetBudget
+    | SetFreezeLead
     | OfferBar
     | SpliceBar
     | Start

@@ -15,7 +15,7 @@ from autoloops_engine.messages import (
     Mute,
     OfferBar,
     Panic,
-    SetBudget,
+    SetFreezeLead,
     SetPart,
     SetTempo,
     SpliceBar,
@@ -90,7 +90,7 @@ def test_a_part_without_offers_repeats_the_last_pass_and_before_that_the_soundin
 
 
 def test_the_newest_offer_before_the_freeze_line_wins_and_later_ones_are_dropped() -> None:
-    subject = player(MELODY, SetBudget(10_000), OfferBar("melody", 1, 0, Bar(1, 0, (note(0, 60),))), Start())
+    subject = player(MELODY, SetFreezeLead(10_000), OfferBar("melody", 1, 0, Bar(1, 0, (note(0, 60),))), Start())
     offers: dict[int, list[ToPlayer]] = {
         1_000_000: [OfferBar("melody", 1, 1, Bar(2, 1, (note(0, 61),)))],
         BAR_US + START_DELAY_US - 10_001: [OfferBar("melody", 1, 1, Bar(3, 1, (note(0, 62),)))],

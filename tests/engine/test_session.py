@@ -11,7 +11,7 @@ from autoloops_engine.latent import latent_space
 from autoloops_engine.messages import Frozen, SetPart, TransportState
 from autoloops_engine.player.core import START_DELAY_US
 from autoloops_engine.player.events import Kind
-from autoloops_engine.session.core import PartSetup, Session
+from autoloops_engine.session.core import FREEZE_LEAD_US, PartSetup, Session
 from autoloops_engine.session.offline import Performance, render
 from autoloops_engine.session.recording import Recorder
 from autoloops_engine.session.surface import Target
@@ -62,8 +62,10 @@ def point(pitch: int) -> tuple[float, ...]:
     return (float(pitch - 21), 0.0, 0.0, 0.0)
 
 
-@pytest.mark.parametrize("before_us", [30_000, 2 * BUDGET_US, BAR_US // 2, BAR_US - DECODE_US - BUDGET_US])
-def test_a_point_set_two_budgets_before_the_bar_line_is_heard_in_that_bar(before_us: int) -> None:
+@pytest.mark.parametrize(
+    "before_us", [30_000, BUDGET_US + FREEZE_LEAD_US, BAR_US // 2, BAR_US - DECODE_US - FREEZE_LEAD_US]
+)
+def test_a_point_set_a_budget_before_the_freeze_line_is_heard_in_that_bar(before_us: int) -> None:
     joined = performance()
     joined.run_until(started_us(joined) + 3 * BAR_US - before_us)
     joined.session.set(Target("z", "melody"), point(72), joined.now_us)
@@ -86,8 +88,8 @@ def test_every_bar_sounds_as_the_last_point_that_came_in_time_says(moves: list[t
     joined.run_until(start_us + 6 * BAR_US - 1)
     for bar in range(1, 6):
         line_us = bar * BAR_US
-        in_time = [pitch for at_us, pitch in sorted(moves) if at_us <= line_us - 2 * BUDGET_US]
-        late = [pitch for at_us, pitch in moves if line_us - 2 * BUDGET_US < at_us <= line_us]
+        in_time = [pitch for at_us, pitch in sorted(moves) if at_us <= line_us - BUDGET_US - FREEZE_LEAD_US]
+        late = [pitch for at_us, pitch in moves if line_us - BUDGET_US - FREEZE_LEAD_US < at_us <= line_us]
         sounded = set(heard(joined, start_us + line_us, start_us + line_us + BAR_US))
         if in_time:
             assert sounded <= {in_time[-1], *late}
@@ -136,8 +138,8 @@ def test_a_launch_falls_where_it_was_asked_for(when: str, bars_later: float) -> 
 def test_a_launch_asked_for_after_the_freeze_line_still_makes_the_bar() -> None:
     joined = performance()
     line_us = started_us(joined) + 3 * BAR_US
-    asked_us = line_us - BUDGET_US - 3_000
-    joined.run_until(line_us - BUDGET_US + 500)
+    asked_us = line_us - FREEZE_LEAD_US - 3_000
+    joined.run_until(line_us - FREEZE_LEAD_US + 500)
     assert any(isinstance(m, Frozen) and m.song_bar == 3 for m in joined.heard)
     old = heard(joined, 0, asked_us)[-1]
     joined.session.act(Target("fire", "melody"), ("new", "beat"), joined.now_us)

@@ -19,7 +19,7 @@ from autoloops_engine.messages import (
     OfferBar,
     Panic,
     Quit,
-    SetBudget,
+    SetFreezeLead,
     SetListeners,
     SetPart,
     SetTempo,
@@ -54,7 +54,7 @@ class Player:
         self._playing = False
         self._epoch = 0
         self._from_ub = 0
-        self._budget_us = 0
+        self._freeze_lead_us = 0
         self._end_ub: int | None = None
         self._parts: dict[str, PartBars] = {}
         self._outlets: dict[str, Outlet] = {}
@@ -86,8 +86,8 @@ class Player:
                 self._take_bar(message, now_us)
             case SetPart():
                 self._set_part(message, now_us)
-            case SetBudget(budget_us=budget_us):
-                self._budget_us = budget_us
+            case SetFreezeLead(freeze_lead_us=freeze_lead_us):
+                self._freeze_lead_us = freeze_lead_us
             case Start() | Continue() | Stop() | Locate() | SetTempo():
                 self._transport(message, now_us)
             case Mute(part=part, muted=muted):
@@ -224,7 +224,7 @@ class Player:
         return self._end_ub is not None and song_bar * BAR_UB >= self._end_ub
 
     def _freeze_line_us(self, bars: PartBars) -> int:
-        return bars.freeze_line_us(bars.next_bar, self._timeline, self._lead_us() + self._budget_us)
+        return bars.freeze_line_us(bars.next_bar, self._timeline, self._lead_us() + self._freeze_lead_us)
 
     def _freeze_due(self, now_us: int) -> None:
         for bars in self._parts.values():

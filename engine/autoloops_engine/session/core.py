@@ -21,7 +21,7 @@ from autoloops_engine.messages import (
     Locate,
     Mute,
     Panic,
-    SetBudget,
+    SetFreezeLead,
     SetTempo,
     Start,
     Stop,
@@ -42,8 +42,9 @@ START_PATIENCE_US: Final = 100_000
 LAUNCH_MARGIN_US: Final = 2_000
 # `fire vary` turns the point by this angle (in radians) towards a random one, at an unchanged length.
 VARY_ANGLE: Final = 0.5
-# A budget is passed on when it moved by more than this share; below, it is noise.
-_BUDGET_STEP: Final = 0.1
+# A bar is frozen so long before its earliest possible event: time to announce it. A decode that is quicker than its
+# budget, as nearly all are, makes the bar up to this line; freezing a whole budget ahead would only turn it away.
+FREEZE_LEAD_US: Final = 5_000
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -93,6 +94,7 @@ class Session:
         self._in_flight: dict[str, tuple[int, Wanted]] = {}
         self._ticket = 0
         self._touched: dict[Target, None] = {}
+        self._messages.append(SetFreezeLead(FREEZE_LEAD_US))
         for number_of, setup in enumerate(parts):
             self._add_part(setup, derived_seed(seed, number_of))
 
@@ -127,9 +129,7 @@ class Session:
 
     def set_budget(self, budget_us: int) -> None:
         """The decode budget of a bar, in microseconds."""
-        if abs(budget_us - self._budget_us) > _BUDGET_STEP * self._budget_us:
-            self._budget_us = budget_us
-            self._messages.append(SetBudget(budget_us))
+        self._budget_us = budget_us
 
     def on_player(self, message: FromPlayer) -> None:
         """Take in what the player reports."""
