@@ -24,6 +24,7 @@ from autoloops_engine.units import US_PER_S
 CLIENT_NAME: Final = "AutoLoops"
 MAX_INCOMING: Final = 4096
 CLOSE_WAIT_S: Final = 0.5
+QUIET_CYCLES: Final = 3
 
 # The library prints a dozen lines for a server that is not there; the caller says it in one sentence.
 jack.set_error_function(lambda _: None)
@@ -133,6 +134,7 @@ class JackOutput(_Port):
         self.refused = 0
         self._waiting: deque[Write] = deque()
         self._idle = threading.Event()
+        self._quiet_cycles = 0
         self._port = self._client.midi_outports.register("out")
         self._name = f"JACK {self._port.name}"
         self._client.set_process_callback(self._process)
@@ -159,6 +161,7 @@ class JackOutput(_Port):
     def close(self) -> None:
         """Leave the server when everything was written."""
         if self._alive:
+            self._quiet_cycles = 0
             self._idle.clear()
             self._idle.wait(CLOSE_WAIT_S)
         super().close()
@@ -167,6 +170,7 @@ class JackOutput(_Port):
         first_frame = self._enter_cycle()
         self._port.clear_buffer()
         self._waiting.extend(self.queue.cycle(first_frame, length))
+        quiet = not self._waiting
         while self._waiting:
             offset, data = self._waiting[0]
             try:
@@ -177,7 +181,9 @@ class JackOutput(_Port):
                 self._waiting = deque(Write(0, write.data) for write in self._waiting)
                 return
             self._waiting.popleft()
-        if self.queue.is_empty():
+        # What was written in this cycle is safe only when the next ones have begun.
+        self._quiet_cycles = self._quiet_cycles + 1 if quiet and self.queue.is_empty() else 0
+        if self._quiet_cycles >= QUIET_CYCLES:
             self._idle.set()
 
 

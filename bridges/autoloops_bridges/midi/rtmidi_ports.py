@@ -16,6 +16,9 @@ from autoloops_engine.player.events import Event
 
 CLIENT_NAME: Final = "AutoLoops"
 MAX_INCOMING: Final = 4096
+# CoreMIDI shows the port's name alone, the others put the client's before it.
+_OWN_OUT: Final = {COREMIDI: CLIENT_NAME}
+_OWN_IN: Final = {COREMIDI: CLIENT_NAME + " in"}
 _NUMBERS: Final = {
     ALSA: rtmidi.API_LINUX_ALSA,
     JACK: rtmidi.API_UNIX_JACK,
@@ -109,7 +112,7 @@ class RtMidiOutput:
         self.alive = True
         self._port = _create(rtmidi.MidiOut, api)
         try:
-            self._name = _open(self._port, api, wanted, "out")
+            self._name = _open(self._port, api, wanted, _OWN_OUT.get(api, "out"))
         except PortError:
             self._port.delete()
             raise
@@ -171,7 +174,7 @@ class RtMidiInput:
         self._port.ignore_types(sysex=False, timing=False, active_sense=True)
         self._port.set_callback(self._receive)
         try:
-            self._name = _open(self._port, api, wanted, "in")
+            self._name = _open(self._port, api, wanted, _OWN_IN.get(api, "in"))
         except PortError:
             self._port.delete()
             raise

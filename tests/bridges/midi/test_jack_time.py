@@ -70,6 +70,17 @@ def test_a_server_that_stood_still_is_caught_up_with_in_a_fifth_of_a_second() ->
     assert abs(frames.us_at(1059 * PERIOD) - (START_US + 1059 * period_us + 5000)) < 20
 
 
+def test_a_moment_in_which_every_entry_is_late_moves_nothing() -> None:
+    frames = FrameMap(RATE_HZ)
+    run_map(frames, 1000, late=None)
+    period_us = PERIOD * 1e6 / RATE_HZ
+    before = frames.us_at(2000 * PERIOD)
+    for cycle in range(1000, 1100):
+        late_us = 3000 if 1005 <= cycle < 1012 else 0
+        frames.observe(cycle * PERIOD, round(START_US + cycle * period_us + late_us))
+    assert frames.us_at(2000 * PERIOD) == before
+
+
 def test_the_frame_counter_wraps_after_a_day_without_a_trace() -> None:
     frames = FrameMap(RATE_HZ)
     first = 2**32 // PERIOD - 500
