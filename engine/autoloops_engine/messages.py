@@ -106,6 +106,36 @@ class SetListeners(Struct, frozen=True, tag=True):
     listeners: tuple[Listener, ...]
 
 
+class Ask(Struct, frozen=True, tag=True):
+    """A main process that took over asks for the transport, the ports and the bars that are held."""
+
+
+class HeldBar(Struct, frozen=True, array_like=True):
+    """A bar of a part's loop as it last sounded."""
+
+    part: str
+    loop_bar: int
+    bar: Bar
+
+
+class Adopt(Struct, frozen=True, tag=True):
+    """What a player that took over is to go on with.
+
+    Attributes:
+        generation: The player that is meant; another one ignores it, and nothing sent before it counts.
+        state: The transport as the former player last reported it.
+        parts: All parts.
+        muted: The names of those that are muted.
+        held: The bars to play until newer ones are offered.
+    """
+
+    generation: int
+    state: "TransportState"
+    parts: tuple[SetPart, ...]
+    muted: tuple[str, ...]
+    held: tuple[HeldBar, ...]
+
+
 class EndAfter(Struct, frozen=True, tag=True):
     """Stop by itself when this many bars of the song have sounded."""
 
@@ -141,7 +171,8 @@ class Frozen(Struct, frozen=True, tag=True):
 
     Attributes:
         origin: ``fresh``: the newest offer; ``last``: the same bar of the last pass; ``again``: the sounding bar
-            repeated; ``empty``: nothing was ever offered; ``splice``: the rest of a bar replaced from ``from_ub`` on.
+            repeated; ``empty``: nothing was ever offered; ``splice``: the rest of a bar replaced from ``from_ub`` on;
+            ``held``: told again to a main process that took over.
         due_us: The bar's freeze line; what was decided at ``at_us``.
     """
 
@@ -186,6 +217,12 @@ class PlayerStats(Struct, frozen=True, tag=True):
     bars: int
 
 
+class Hello(Struct, frozen=True, tag=True):
+    """A player started; 0 is the first, and each later one waits for ``Adopt``."""
+
+    generation: int
+
+
 class Ended(Struct, frozen=True, tag=True):
     """The bars asked for with ``EndAfter`` have sounded."""
 
@@ -193,6 +230,8 @@ class Ended(Struct, frozen=True, tag=True):
 ToPlayer = (
     SetPart
     | SetFreezeLead
+    | Ask
+    | Adopt
     | OfferBar
     | SpliceBar
     | Start
@@ -206,7 +245,7 @@ ToPlayer = (
     | EndAfter
     | Quit
 )
-FromPlayer = TransportState | Frozen | MidiIn | PortsState | PlayerStats | Ended
+FromPlayer = TransportState | Frozen | MidiIn | PortsState | PlayerStats | Hello | Ended
 
 LATE_BOUNDS_US: Final = (50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
 

@@ -63,6 +63,12 @@ class PartBars:
         self.next_bar = song_bar + 1
         return Frozen(self.route.part, epoch, song_bar, bar, origin, due_us, now_us, self.muted)
 
+    def told_again(self, epoch: int, now_us: int) -> Frozen:
+        """The newest frozen bar, for a main process that took over; an empty one before the next bar if none is."""
+        song_bar = max(self._frozen, default=self.next_bar - 1)
+        bar = self._frozen.get(song_bar, _EMPTY)
+        return Frozen(self.route.part, epoch, song_bar, bar, "held", now_us, now_us, self.muted)
+
     def replace(self, song_bar: int, bar: Bar) -> bool:
         """Put a spliced bar in the place of a frozen one; False when that bar is not held any more."""
         if song_bar not in self._frozen:
@@ -79,6 +85,10 @@ class PartBars:
     def frozen(self, from_bar: int) -> list[tuple[int, Bar]]:
         """The frozen bars from ``from_bar`` on, in order."""
         return sorted((at, bar) for at, bar in self._frozen.items() if at >= from_bar)
+
+    def hold(self, loop_bar: int, bar: Bar) -> None:
+        """Take over a bar of the loop as it last sounded."""
+        self._last_pass[loop_bar] = bar
 
     def jump(self, song_bar: int) -> None:
         """Start again at ``song_bar``: nothing is frozen, and what was offered for other positions falls away."""

@@ -9,6 +9,8 @@ from typing import assert_never
 from msgspec.structs import replace
 
 from autoloops_engine.messages import (
+    Adopt,
+    Ask,
     Continue,
     EndAfter,
     Ended,
@@ -98,6 +100,11 @@ class Player:
                 self._end_ub = bars * BAR_UB
             case Quit():
                 self._stop(now_us)
+            case Ask():
+                self._report(now_us)
+                self._messages += [bars.told_again(self._epoch, now_us) for bars in self._parts.values()]
+            case Adopt():
+                self._adopt(message, now_us)
             case SetListeners():
                 # Listeners are sinks: the shell attaches and detaches them.
                 pass
@@ -204,6 +211,26 @@ class Player:
         self._timeline = Timeline(self._timeline.us_per_beat, position_ub, now_us)
         for outlet in self._outlets.values():
             outlet.clear()
+        self._report(now_us)
+
+    def _adopt(self, message: Adopt, now_us: int) -> None:
+        """Go on where the former player was: the same line through time, the bars it held."""
+        state = message.state
+        self._epoch = state.epoch
+        self._timeline = Timeline(state.us_per_beat, state.position_ub, state.time_us)
+        self._playing = state.playing
+        self._from_ub = self._timeline.position_at(now_us) if state.playing else state.position_ub
+        present_bar = bar_of(self._position_ub(now_us))
+        self._parts = {route.part: PartBars(route, present_bar) for route in message.parts}
+        for held in message.held:
+            if held.part in self._parts:
+                self._parts[held.part].hold(held.loop_bar, held.bar)
+        for part in message.muted:
+            if part in self._parts:
+                self._parts[part].muted = True
+        for outlet in self._outlets.values():
+            self._line_up(outlet, self._from_ub)
+            outlet.roll(self._from_ub)
         self._report(now_us)
 
     def _position_ub(self, at_us: int) -> int:

@@ -15,9 +15,13 @@ from autoloops_engine.errors import UsageError
 from autoloops_engine.inference.requests import Decoded, DecodeRequest, Failed
 from autoloops_engine.latent import LatentPoint, LatentSpace, point_at, prior_sample
 from autoloops_engine.messages import (
+    Adopt,
+    Ask,
     Continue,
     FromPlayer,
     Frozen,
+    HeldBar,
+    Hello,
     Locate,
     Mute,
     Panic,
@@ -28,8 +32,10 @@ from autoloops_engine.messages import (
     ToPlayer,
     TransportState,
 )
+from autoloops_engine.notes import Bar
 from autoloops_engine.philox import Stream, derived_seed, normal
 from autoloops_engine.session.part import Launch, PartSession, Settings, Wanted
+from autoloops_engine.session.state import SessionState, part_state, restore_part
 from autoloops_engine.session.surface import Target, Values
 from autoloops_engine.session.values import MAX_LENGTH_BARS, PART_VALUES, flag, number, whole
 from autoloops_engine.time.quantum import When, launch_position_ub
@@ -42,6 +48,8 @@ START_PATIENCE_US: Final = 100_000
 LAUNCH_MARGIN_US: Final = 2_000
 # `fire vary` turns the point by this angle (in radians) towards a random one, at an unchanged length.
 VARY_ANGLE: Final = 0.5
+# More bars than any session plays before its main process is replaced.
+_IDS_PER_GENERATION: Final = 1_000_000_000
 # A bar is frozen so long before its earliest possible event: time to announce it. A decode that is quicker than its
 # budget, as nearly all are, makes the bar up to this line; freezing a whole budget ahead would only turn it away.
 FREEZE_LEAD_US: Final = 5_000
@@ -75,11 +83,15 @@ class Session:
         parts: In the order in which they are shown.
         seed: Everything random follows from it.
         tempo_bpm: Tempo to begin with, 20 to 999.
+        generation: 0 for a new session; a main process that took over counts up.
     """
 
-    def __init__(self, parts: Sequence[PartSetup], seed: int, tempo_bpm: float) -> None:
+    def __init__(self, parts: Sequence[PartSetup], seed: int, tempo_bpm: float, generation: int = 0) -> None:
         self.seed = seed
         self.model_failures: list[str] = []
+        self._generation = generation
+        self._state: TransportState | None = None
+        self._held: dict[tuple[str, int], Bar] = {}
         self._timeline = Timeline(us_per_beat(tempo_bpm), 0, 0)
         self._tempo_bpm = tempo_bpm
         self._playing = False
@@ -139,6 +151,9 @@ class Session:
             part = self._parts[message.part]
             with self._settling(part):
                 part.froze(message, self._budget_us)
+            self._held[part.name, part.loop_bar(message.song_bar)] = message.bar
+        elif isinstance(message, Hello) and message.generation > 0:
+            self._hand_over(message.generation)
 
     def on_answer(self, answer: Decoded | Failed, now_us: int) -> None:
         """Take in what the worker answers."""
@@ -166,6 +181,27 @@ class Session:
     def next_deadline_us(self) -> int | None:
         """When ``advance`` has to be called next; None while nothing can become due."""
         return self._start_by_us
+
+    def state(self) -> SessionState:
+        """The session as plain data."""
+        parts = {name: part_state(part, self._fired[name]) for name, part in self._parts.items()}
+        return SessionState(self.seed, self._tempo_bpm, parts)
+
+    def restore(self, state: SessionState) -> None:
+        """Take over what a former main process left, and ask the player for the rest.
+
+        A part that it did not have, or whose model is another, begins anew.
+        """
+        self.seed = state.seed
+        self._tempo_bpm = state.tempo_bpm
+        for name, part in self._parts.items():
+            if name in state.parts:
+                try:
+                    self._fired[name] = restore_part(part, state.parts[name])
+                except ValueError as error:
+                    self.model_failures.append(f"The part {name} begins anew: {error}")
+            self._messages.append(part.route())
+        self._messages.append(Ask())
 
     # -- Surface -----------------------------------------------------------------------------------------------------
 
@@ -268,7 +304,8 @@ class Session:
     def _add_part(self, setup: PartSetup, seed: int) -> None:
         point = point_at(setup.space, prior_sample(seed, setup.space.size))
         settings = Settings(point, seed, setup.temperature)
-        part = PartSession(setup.name, setup.channel, settings, setup.bars, setup.codec)
+        first_id = 1 + self._generation * _IDS_PER_GENERATION
+        part = PartSession(setup.name, setup.channel, settings, setup.bars, setup.codec, first_id)
         self._parts[setup.name] = part
         self._fired[setup.name] = (0, point, seed)
         self._messages.append(part.route())
@@ -278,15 +315,34 @@ class Session:
             raise UsageError(f"There is no part {name}; there are: {', '.join(self._parts)}.")
         return self._parts[name]
 
+    def _hand_over(self, generation: int) -> None:
+        """Tell a player that took over all that the former one knew."""
+        if self._state is None:
+            return
+        muted = tuple(part.name for part in self._parts.values() if part.muted)
+        held = tuple(HeldBar(part, loop_bar, bar) for (part, loop_bar), bar in self._held.items())
+        routes = tuple(part.route() for part in self._parts.values())
+        self._messages += [
+            Adopt(generation, self._state, routes, muted, held),
+            SetFreezeLead(FREEZE_LEAD_US),
+        ]
+
     def _follow(self, state: TransportState) -> None:
+        taking_over = self._generation > 0 and self._state is None
+        self._state = state
         self._timeline = Timeline(state.us_per_beat, state.position_ub, state.time_us)
         self._lead_us = state.lead_us
         self._playing = state.playing
         if us_per_beat(self._tempo_bpm) != state.us_per_beat:
             self._tempo_bpm = 60 * US_PER_S / state.us_per_beat
             self._touched[Target("tempo")] = None
-        if state.epoch != self._epoch:
+        if taking_over:
             self._epoch = state.epoch
+            for part in self._parts.values():
+                part.adopt(state.epoch)
+        elif state.epoch != self._epoch:
+            self._epoch = state.epoch
+            self._held.clear()
             for part in self._parts.values():
                 part.jump(state.epoch, bar_of(state.position_ub))
 

@@ -93,9 +93,18 @@ class PartSession:
         settings: What it starts from.
         length_bars: Bars in its loop.
         codec: What the steps of its model mean.
+        first_id: Its bars are numbered from here; a session that takes over must not use a number again.
     """
 
-    def __init__(self, name: str, channel: int, settings: Settings, length_bars: int, codec: Codec = MELODY) -> None:
+    def __init__(
+        self,
+        name: str,
+        channel: int,
+        settings: Settings,
+        length_bars: int,
+        codec: Codec = MELODY,
+        first_id: int = 1,
+    ) -> None:
         self.name = name
         self.channel = channel
         self.settings = settings
@@ -113,7 +122,7 @@ class PartSession:
         self._next_bar = 0
         self._frozen: dict[int, int] = {}
         self._records: OrderedDict[int, BarRecord] = OrderedDict()
-        self._next_id = 1
+        self._next_id = first_id
         self._asked: OrderedDict[int, _Asked] = OrderedDict()
         self._done: dict[Slot, Wanted] = {}
 
@@ -145,6 +154,10 @@ class PartSession:
         self._commit(launch)
         self._touch(now_us)
 
+    def adopt(self, epoch: int) -> None:
+        """Take over in the middle of the music: the position did not jump."""
+        self._epoch = epoch
+
     def jump(self, epoch: int, song_bar: int) -> None:
         """The position jumped: the history is void, the loop's phase is the song's."""
         cue = self._done.get(Slot.CUE)
@@ -159,6 +172,10 @@ class PartSession:
         self._done.clear()
         if cue is not None and (cue.epoch, cue.song_bar, cue.version) == (epoch, song_bar, self._version):
             self._done[Slot.NEXT] = cue._replace(slot=Slot.NEXT)
+
+    def loop_bar(self, song_bar: int) -> int:
+        """Which bar of the loop sounds at ``song_bar``."""
+        return (song_bar - self.origin_bar) % self.length_bars
 
     # -- decoding --------------------------------------------------------------------------------------------------
 
@@ -248,6 +265,8 @@ class PartSession:
         if frozen.origin == "splice":
             return
         self._next_bar = frozen.song_bar + 1
+        if frozen.origin == "held":
+            return
         self.fallbacks += frozen.origin != "fresh"
         self._count_miss(frozen, budget_us)
         line_ub = frozen.song_bar * BAR_UB

@@ -1,0 +1,109 @@
+"""When the player or the main process is replaced, the music goes on and nothing set is lost."""
+
+from autoloops_engine.latent import latent_space
+from autoloops_engine.messages import Frozen, Hello, TransportState
+from autoloops_engine.player.core import Player
+from autoloops_engine.player.events import Kind
+from autoloops_engine.session.core import PartSetup, Session
+from autoloops_engine.session.offline import Performance
+from autoloops_engine.session.surface import Target
+from autoloops_engine.testing import StubDecoder
+
+TEMPO_BPM = 120.0
+BAR_US = 2_000_000
+DECODE_US = 4_000
+
+
+def setups() -> list[PartSetup]:
+    space = latent_space(StubDecoder().manifest)
+    return [PartSetup("melody", 1, space, 2), PartSetup("bass", 2, space, 2)]
+
+
+def performance(session: Session) -> Performance:
+    decoder = StubDecoder()
+    return Performance(session, {"melody": decoder, "bass": decoder}, TEMPO_BPM, decode_us=lambda _: DECODE_US)
+
+
+def playing() -> tuple[Performance, int]:
+    joined = performance(Session(setups(), 7, TEMPO_BPM))
+    joined.session.set(Target("knob", "melody", 3), (0.8,), 0)
+    joined.session.set(Target("transpose", "bass"), (-12,), 0)
+    joined.run_until(500_000)
+    joined.session.act(Target("start"), (), joined.now_us)
+    joined.run_until(600_000)
+    start_us = next(m.time_us for m in joined.heard if isinstance(m, TransportState) and m.playing)
+    return joined, start_us
+
+
+def onsets(joined: Performance, from_us: int, until_us: int) -> set[tuple[int, str, int]]:
+    events = [e for e in joined.events if e.kind == Kind.ON and from_us <= e.at_us < until_us]
+    return {(event.at_us - from_us, event.part, event.number) for event in events}
+
+
+def test_a_new_player_plays_on_from_where_the_old_one_died() -> None:
+    joined, start_us = playing()
+    died_us = start_us + 4 * BAR_US + BAR_US // 2 + 1_000
+    joined.run_until(died_us)
+    joined.player = Player(TEMPO_BPM, died_us)
+    joined.player.attach("out", 0, died_us)
+    joined.run_until(died_us + 150_000)
+    assert not onsets(joined, died_us, died_us + 150_000)
+    joined.session.on_player(Hello(1))
+    joined.run_until(start_us + 8 * BAR_US)
+    whole = onsets(joined, start_us + 2 * BAR_US, start_us + 3 * BAR_US)
+    rest = {onset for onset in whole if onset[0] >= BAR_US // 2 + 151_000}
+    assert onsets(joined, start_us + 4 * BAR_US, start_us + 5 * BAR_US) >= rest
+    for bar in (5, 6, 7):
+        now_us, before_us = start_us + bar * BAR_US, start_us + (bar - 4) * BAR_US
+        assert onsets(joined, now_us, now_us + BAR_US) == onsets(joined, before_us, before_us + BAR_US)
+
+
+def test_a_new_player_keeps_mutes_and_waits_when_nothing_played() -> None:
+    joined, start_us = playing()
+    joined.session.set(Target("mute", "bass"), (1,), joined.now_us)
+    joined.run_until(start_us + 3 * BAR_US)
+    joined.session.act(Target("stop"), (), joined.now_us)
+    joined.settle()
+    joined.player = Player(TEMPO_BPM, joined.now_us)
+    joined.player.attach("out", 0, joined.now_us)
+    joined.session.on_player(Hello(1))
+    joined.run_until(start_us + 5 * BAR_US)
+    assert not joined.player.state(joined.now_us).playing
+    joined.session.act(Target("start"), (), joined.now_us)
+    again_us = joined.now_us
+    joined.run_until(again_us + 2 * BAR_US)
+    assert {event.part for event in joined.events if event.kind == Kind.ON and event.at_us > again_us} == {"melody"}
+
+
+def test_a_new_session_takes_up_what_was_set_and_no_bar_is_silent_or_changed() -> None:
+    joined, start_us = playing()
+    joined.run_until(start_us + 4 * BAR_US + BAR_US // 3)
+    left = joined.session.state()
+    # For half a bar nobody is there; the player goes on by itself.
+    joined.session = Session(setups(), 99, TEMPO_BPM, generation=1)
+    joined.session.restore(left)
+    joined.run_until(start_us + 10 * BAR_US)
+    assert joined.session.state() == left
+    assert joined.session.get(Target("knob", "melody", 3)) == (0.8,)
+    for bar in range(4, 10):
+        now_us, before_us = start_us + bar * BAR_US, start_us + (bar - 4) * BAR_US
+        if bar >= 6:
+            assert onsets(joined, now_us, now_us + BAR_US) == onsets(joined, before_us, before_us + BAR_US)
+        assert onsets(joined, now_us, now_us + BAR_US)
+    fresh = [m for m in joined.heard if isinstance(m, Frozen) and m.origin == "fresh" and m.song_bar >= 6]
+    assert fresh
+
+
+def test_without_a_main_process_the_player_repeats_its_loop_for_ever() -> None:
+    joined, start_us = playing()
+    joined.run_until(start_us + 4 * BAR_US)
+    alone = joined.player
+    events = [event for _, event in alone.advance(joined.now_us)]
+    while (deadline_us := alone.next_deadline_us()) is not None and deadline_us < start_us + 12 * BAR_US:
+        events += [event for _, event in alone.advance(deadline_us)]
+    for bar in range(6, 12):
+        at_us = start_us + bar * BAR_US
+        now = {(e.at_us - at_us, e.number) for e in events if e.kind == Kind.ON and at_us <= e.at_us < at_us + BAR_US}
+        assert now == {
+            (o, p) for o, _, p in onsets(joined, start_us + (bar % 2 + 2) * BAR_US, start_us + (bar % 2 + 3) * BAR_US)
+        }
