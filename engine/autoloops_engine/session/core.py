@@ -120,6 +120,14 @@ class Session:
         """Bars that sounded without the latest control value that came in time."""
         return sum(part.misses for part in self._parts.values())
 
+    def misses_of(self, part: str) -> int:
+        """The same of one part.
+
+        Raises:
+            UsageError: there is no such part.
+        """
+        return self._part(part).misses
+
     @property
     def fallbacks(self) -> int:
         """Bars that sounded without a fresh decode."""
