@@ -97,7 +97,16 @@ def test_bundles_nested_too_deep_give_a_reason() -> None:
 
 
 @pytest.mark.parametrize(
-    "data", [b"", b"\x00", b"/a", b"a\x00\x00\x00", b"/\xff\x00\x00,\x00\x00\x00", b"/a\x00\x00,Q\x00\x00"]
+    "data",
+    [
+        b"",
+        b"\x00",
+        b"/a",
+        b"a\x00\x00\x00",
+        b"/\xff\x00\x00,\x00\x00\x00",
+        b"/a\x00\x00,Q\x00\x00",
+        b"/a\x00\x00,,\x00\x00",
+    ],
 )
 def test_broken_messages_give_a_reason(data: bytes) -> None:
     assert isinstance(codec.parse(data), codec.Malformed)
