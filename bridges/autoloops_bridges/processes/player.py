@@ -17,6 +17,7 @@ from autoloops_bridges.osc.ntp import NtpClock
 from autoloops_bridges.osc.sink import sinks_for
 from autoloops_bridges.processes.birth import Born, be_born
 from autoloops_bridges.processes.clock import monotonic_us, wall_us
+from autoloops_bridges.processes.realtime import RealTime, claim_realtime
 from autoloops_bridges.processes.wire import Wire
 from autoloops_engine.messages import (
     LATE_BOUNDS_US,
@@ -77,7 +78,7 @@ class PlayerProcess:
         self._late_counts = [0] * (len(LATE_BOUNDS_US) + 1)
         self._leaving = False
 
-    def open_ports(self, born: Born) -> None:
+    def open_ports(self, born: Born, realtime: RealTime) -> None:
         """Open what the performer asked for; what cannot be had is said in a sentence and is no reason to stop."""
         options = born.options
         output = open_output(options.midi_api, options.midi_out)
@@ -87,7 +88,7 @@ class PlayerProcess:
             self._attach("midi", output.sink)
         names = (output.sink.name,) if output.sink is not None else ()
         heard = (self._source.name,) if self._source is not None else ()
-        remarks = tuple(dict.fromkeys((*output.remarks, *source.remarks)))
+        remarks = tuple(dict.fromkeys((*output.remarks, *source.remarks, realtime.remark)))
         self._wire.send(encode(PortsState(names, heard, remarks)))
 
     def run(self) -> None:
@@ -221,7 +222,7 @@ def main() -> int:
     born = be_born()
     born.sockets["life"].setblocking(False)
     process = PlayerProcess(born)
-    process.open_ports(born)
+    process.open_ports(born, claim_realtime())
     gc.collect()
     gc.freeze()
     gc.disable()
