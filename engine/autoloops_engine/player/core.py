@@ -16,6 +16,7 @@ from autoloops_engine.messages import (
     Ended,
     FromPlayer,
     Frozen,
+    Hello,
     Locate,
     Mute,
     OfferBar,
@@ -49,9 +50,11 @@ class Player:
     Args:
         tempo_bpm: Tempo to begin with, 20 to 999.
         now_us: The present monotonic time.
+        generation: 0 for the first player; a later one says hello and then nothing, and hears nothing, before it is
+            told what to adopt.
     """
 
-    def __init__(self, tempo_bpm: float, now_us: int) -> None:
+    def __init__(self, tempo_bpm: float, now_us: int, generation: int = 0) -> None:
         self._timeline = Timeline(us_per_beat(tempo_bpm), 0, now_us)
         self._playing = False
         self._epoch = 0
@@ -60,7 +63,9 @@ class Player:
         self._end_ub: int | None = None
         self._parts: dict[str, PartBars] = {}
         self._outlets: dict[str, Outlet] = {}
-        self._messages: list[FromPlayer] = []
+        self._generation = generation
+        self._waiting = generation > 0
+        self._messages: list[FromPlayer] = [Hello(generation)]
         self._emissions: list[Emission] = []
         self.fallbacks = 0
         self.dropped = 0
@@ -83,6 +88,9 @@ class Player:
 
     def handle(self, message: ToPlayer, now_us: int) -> None:
         """Take a message from the main process; ``advance`` to ``now_us`` comes first."""
+        if self._waiting and not (isinstance(message, Adopt) and message.generation == self._generation):
+            self.dropped += 1
+            return
         match message:
             case OfferBar() | SpliceBar():
                 self._take_bar(message, now_us)
@@ -103,6 +111,8 @@ class Player:
             case Ask():
                 self._report(now_us)
                 self._messages += [bars.told_again(self._epoch, now_us) for bars in self._parts.values()]
+            case Adopt(generation=generation) if generation != self._generation:
+                self.dropped += 1
             case Adopt():
                 self._adopt(message, now_us)
             case SetListeners():
@@ -216,6 +226,7 @@ class Player:
     def _adopt(self, message: Adopt, now_us: int) -> None:
         """Go on where the former player was: the same line through time, the bars it held."""
         state = message.state
+        self._waiting = False
         self._epoch = state.epoch
         self._timeline = Timeline(state.us_per_beat, state.position_ub, state.time_us)
         self._playing = state.playing
@@ -240,7 +251,8 @@ class Player:
         return position_ub if self._end_ub is None else min(position_ub, self._end_ub)
 
     def _report(self, now_us: int) -> None:
-        self._messages.append(self.state(now_us))
+        if not self._waiting:
+            self._messages.append(self.state(now_us))
 
     # -- bars ------------------------------------------------------------------------------------------------------
 
