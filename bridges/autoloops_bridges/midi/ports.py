@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
 
 from autoloops_bridges.midi.apis import (
     ALSA,
@@ -21,8 +21,7 @@ from autoloops_engine.errors import PortError
 from autoloops_engine.messages import MidiIn
 from autoloops_engine.player.events import Sink
 
-NONE = "none"
-VIRTUAL = "virtual"
+NONE: Final = "none"
 
 
 class MidiSink(Sink, Protocol):

@@ -1,19 +1,11 @@
-"""How often changed values are echoed, and to whom not. Pure."""
+"""How often changed values are echoed. Pure."""
 
-from typing import Final, NamedTuple
+from typing import Final
 
-from autoloops_bridges.osc.listeners import Peer
 from autoloops_engine.session.surface import Target
 from autoloops_engine.units import US_PER_S
 
 ECHO_INTERVAL_US: Final = US_PER_S // 30
-
-
-class Echo(NamedTuple):
-    """A value to send now, and the client that moved it last (none: no OSC client)."""
-
-    target: Target
-    mover: Peer | None
 
 
 class EchoThrottle:
@@ -23,19 +15,20 @@ class EchoThrottle:
     """
 
     def __init__(self) -> None:
-        self._waiting: dict[Target, Peer | None] = {}
+        self._waiting: dict[Target, None] = {}
         self._sent_us: dict[Target, int] = {}
 
-    def touch(self, target: Target, mover: Peer | None) -> None:
+    def touch(self, target: Target) -> None:
         """The value of ``target`` changed."""
-        self._waiting[target] = mover
+        self._waiting[target] = None
 
-    def advance(self, now_us: int) -> list[Echo]:
+    def advance(self, now_us: int) -> list[Target]:
         """What may be sent now; the value is to be read now as well, so that the latest wins."""
         due = [target for target in self._waiting if self._due_us(target) <= now_us]
         for target in due:
             self._sent_us[target] = now_us
-        return [Echo(target, self._waiting.pop(target)) for target in due]
+            del self._waiting[target]
+        return due
 
     def next_deadline_us(self) -> int | None:
         """When ``advance`` has something to say; none if nothing waits."""

@@ -4,8 +4,9 @@ The shell reads its socket until it is empty, hands each packet to ``receive``, 
 what that answers; it calls ``advance`` again at ``next_deadline_us``.
 """
 
+import math
 from collections import deque
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
@@ -19,12 +20,13 @@ from autoloops_bridges.osc.listeners import ListenerRegistry, Peer
 from autoloops_bridges.osc.ntp import NtpClock
 from autoloops_engine.errors import AutoLoopsError, UsageError
 from autoloops_engine.messages import Frozen, Listener, TransportState
-from autoloops_engine.session.surface import Surface, Target
+from autoloops_engine.session.surface import Surface, Target, Value, Values
 from autoloops_engine.units import US_PER_MS
 
 Datagram = tuple[bytes, Peer]
 
 PLAYING: Final = Target("playing")
+STATS: Final = Target("stats")
 SYNC_BURST: Final = 32
 SYNC_INTERVAL_US: Final = 2 * US_PER_MS
 MAX_SYNCS: Final = 16
@@ -54,9 +56,23 @@ class OscEdge:
     Thread: the owner's only. Blocks: no.
     """
 
-    def __init__(self, surface: Surface, clock: NtpClock, static: Sequence[Peer] = ()) -> None:
-        """Stand before ``surface``; ``static`` destinations (host, port) listen from the start and for ever."""
+    def __init__(
+        self,
+        surface: Surface,
+        clock: NtpClock,
+        static: Sequence[Peer] = (),
+        stats: Callable[[], Sequence[codec.Argument]] = tuple,
+    ) -> None:
+        """Stand before ``surface``.
+
+        Args:
+            surface: What is controlled.
+            clock: Maps incoming time tags.
+            static: Destinations (host, port) that listen from the start and for ever.
+            stats: Answers the counters: name, value, name, value and so on.
+        """
         self._surface = surface
+        self._stats = stats
         self._clock = clock
         self._router = Router()
         self._inbox = Inbox(self._router)
@@ -64,7 +80,7 @@ class OscEdge:
         self._echo = EchoThrottle()
         self._budget = ErrorBudget()
         self._counters = EdgeCounters()
-        self._movers: dict[Target, Peer] = {}
+        self._moves: dict[Target, tuple[Peer, Values]] = {}
         self._syncs: dict[Peer, deque[Target]] = {}
         self._next_sync_us = 0
         self._playing = False
@@ -76,6 +92,11 @@ class OscEdge:
         for name in ("coalesced", "dropped", "too_far", "overfull"):
             setattr(self._counters, name, getattr(self._inbox, name))
         return self._counters
+
+    @property
+    def queued(self) -> tuple[int, int]:
+        """Messages to be done at the next ``advance``, and messages whose time has not come."""
+        return self._inbox.waiting, self._inbox.future
 
     def receive(self, packet: bytes, peer: Peer, now_us: int) -> None:
         """Take one datagram from ``peer`` (host, port)."""
@@ -100,8 +121,7 @@ class OscEdge:
                     break
         self._registry.advance(now_us)
         for target in self._surface.touched():
-            self._echo.touch(target, self._movers.get(target))
-        self._movers.clear()
+            self._echo.touch(target)
         self._send_echoes(now_us)
         self._send_syncs(now_us)
         out, self._out = self._out, []
@@ -164,7 +184,7 @@ class OscEdge:
             self._reply(peer, self._value_message(target))
         elif action is Action.SET:
             self._surface.set(target, values, now_us)
-            self._movers[target] = peer
+            self._moves[target] = (peer, values)
         elif action is Action.ACT and target.part:
             self._surface.act(target, values, now_us)
         elif action is Action.ACT:
@@ -209,10 +229,21 @@ class OscEdge:
                 del self._syncs[peer]
 
     def _send_echoes(self, now_us: int) -> None:
-        for target, mover in self._echo.advance(now_us):
-            to = set(self._registry.destinations()) - (self._registry.of(mover) if mover else frozenset())
+        for target in self._echo.advance(now_us):
+            to = set(self._registry.destinations())
             if to:
-                self._try_send(target, to)
+                self._try_send(target, to - self._those_who_know(target))
+
+    def _those_who_know(self, target: Target) -> frozenset[Peer]:
+        """Where the client listens that moved ``target`` last, if the value is still the one it sent."""
+        if target not in self._moves:
+            return frozenset()
+        mover, sent = self._moves[target]
+        try:
+            present = self._surface.get(target)
+        except UsageError:
+            return frozenset()
+        return self._registry.of(mover) if _alike(sent, present) else frozenset()
 
     def _reply_value(self, peer: Peer, target: Target) -> None:
         self._try_send(target, set(self._registry.reply_to(peer)))
@@ -226,7 +257,11 @@ class OscEdge:
         self._out.extend((message, destination) for destination in sorted(to))
 
     def _value_message(self, target: Target) -> bytes:
-        values = (int(self._playing),) if target == PLAYING else self._surface.get(target)
+        values: Sequence[codec.Argument]
+        if target == PLAYING:
+            values = (int(self._playing),)
+        else:
+            values = self._stats() if target == STATS else self._surface.get(target)
         return codec.encode(address_of(target), values)
 
     def _malformed(self, malformed: codec.Malformed, peer: Peer, now_us: int) -> None:
@@ -248,3 +283,15 @@ class OscEdge:
 
     def _to_listeners(self, message: bytes) -> None:
         self._out.extend((message, destination) for destination in self._registry.destinations())
+
+
+def _alike(sent: Values, present: Values) -> bool:
+    """Whether two values are the same but for the rounding of 32-bit floats."""
+    if len(sent) != len(present):
+        return False
+    pairs = zip(sent, present, strict=True)
+    return all(a == b or _close(a, b) for a, b in pairs)
+
+
+def _close(a: Value, b: Value) -> bool:
+    return isinstance(a, float) and isinstance(b, float) and math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-6)

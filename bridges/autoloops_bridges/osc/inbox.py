@@ -45,6 +45,16 @@ class Inbox:
         self._future: list[tuple[int, int, Received]] = []
         self._order = 0
 
+    @property
+    def waiting(self) -> int:
+        """Messages to be done at the next chance."""
+        return self._size
+
+    @property
+    def future(self) -> int:
+        """Messages whose time has not come."""
+        return len(self._future)
+
     def put(self, received: Received) -> None:
         """A message to be done at the next chance."""
         if self._is_set(received.data):

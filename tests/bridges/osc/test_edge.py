@@ -255,6 +255,22 @@ def test_a_set_through_an_explicit_port_is_not_echoed_to_that_port() -> None:
     assert stage.send(MAX, "/al/tempo", 99) == [(("10.0.0.9", 7777), "/al/tempo", (99.0,))]
 
 
+def test_a_value_touched_again_without_change_is_not_echoed_to_the_client_that_moved_it() -> None:
+    stage = Stage(MAX)
+    stage.send(PD, "/al/listen", 1)
+    stage.send(PD, "/al/melody/knob/1", 0.1)
+    stage.surface.set(KNOB, stage.surface.values[KNOB], NOW_US)
+    assert [peer for peer, _, _ in stage.run(100_000)] == [MAX]
+
+
+def test_a_client_hears_when_another_moves_what_it_moved_before() -> None:
+    stage = Stage()
+    stage.send(PD, "/al/listen", 1)
+    stage.send(PD, "/al/melody/knob/1", 0.1)
+    stage.surface.set(KNOB, (0.75,), NOW_US)
+    assert stage.run(100_000) == [(PD, "/al/melody/knob/1", (0.75,))]
+
+
 def test_a_change_that_no_client_made_is_echoed_to_all() -> None:
     stage = Stage(MAX)
     stage.send(PD, "/al/listen", 1)

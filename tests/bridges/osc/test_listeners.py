@@ -101,14 +101,14 @@ def test_listeners_are_bounded() -> None:
 
 def test_an_echo_goes_out_at_once_then_at_thirty_a_second() -> None:
     echo = EchoThrottle()
-    echo.touch(KNOB, PD)
+    echo.touch(KNOB)
     assert echo.next_deadline_us() == 0
-    assert echo.advance(1000) == [(KNOB, PD)]
-    echo.touch(KNOB, PD)
+    assert echo.advance(1000) == [KNOB]
+    echo.touch(KNOB)
     assert echo.advance(1001) == []
     assert echo.next_deadline_us() == 1000 + ECHO_INTERVAL_US
-    echo.touch(KNOB, MAX)
-    assert echo.advance(1000 + ECHO_INTERVAL_US) == [(KNOB, MAX)]
+    echo.touch(KNOB)
+    assert echo.advance(1000 + ECHO_INTERVAL_US) == [KNOB]
     assert echo.next_deadline_us() is None
 
 
@@ -123,12 +123,12 @@ def test_the_last_touch_of_every_target_comes_through_and_no_target_above_its_ra
     for elapsed_us, knob in touches:
         now_us += elapsed_us
         target = Target("knob", "melody", knob)
-        echo.touch(target, None)
+        echo.touch(target)
         last_touch_us[target] = now_us
-        for done, _ in echo.advance(now_us):
+        for done in echo.advance(now_us):
             sent.setdefault(done, []).append(now_us)
     while (deadline_us := echo.next_deadline_us()) is not None:
-        for done, _ in echo.advance(deadline_us):
+        for done in echo.advance(deadline_us):
             sent.setdefault(done, []).append(deadline_us)
     for target, touched_us in last_touch_us.items():
         times = sent[target]
