@@ -212,6 +212,16 @@ _OUT: Final = (
         (Argument("playing", Type.BOOL, 0, 1),),
         "1: time runs; 0: stopped. Sent at every change; without arguments it asks.",
     ),
+    Row(
+        "/al/stats",
+        Kind.VALUE,
+        Direction.OUT,
+        (Argument("name", Type.STRING), Argument("value", Type.FLOAT)),
+        "What was counted since the start, in one packet, when it is asked for without arguments: bars, misses, "
+        "lateness and decode times in ms, OSC and MIDI messages, what was refused or dropped, what waits in queues. "
+        "Whole numbers come as integers; names may be added.",
+        repeated=0,
+    ),
     _stream("/al/beat", "A beat begins.", Argument("n", Type.INT, 1, None, "beats, from 1")),
     _stream("/al/bar", "A bar begins.", Argument("n", Type.INT, 1, None, "bars, from 1")),
     _stream(
@@ -251,7 +261,7 @@ TABLE: Final[tuple[Row, ...]] = (*_WHOLE, *_PART, *_OUT)
 
 # Words of addresses to come are kept free beside those in use, so that no rig breaks when they arrive.
 _TO_COME: Final = (
-    "back chords clock keep learn link map model morph nudge part parts position redo replay scale slot solo stats "
+    "back chords clock keep learn link map model morph nudge part parts position redo replay scale slot solo "
     "swing tap undo"
 )
 RESERVED: Final = frozenset({row.segments[0] for row in TABLE} - {"PART"} | set(_TO_COME.split()))

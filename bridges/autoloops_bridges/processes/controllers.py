@@ -30,6 +30,16 @@ class Controllers:
         self._map = MidiMap(entries, defaults)
         self._surface = surface
 
+    @property
+    def read(self) -> int:
+        """MIDI messages that were understood."""
+        return self._parser.read
+
+    @property
+    def garbage(self) -> int:
+        """MIDI messages that were none."""
+        return self._parser.garbage
+
     def receive(self, came: MidiIn, now_us: int) -> None:
         """Do what a MIDI message asks for."""
         event = self._parser.parse(came)

@@ -15,6 +15,7 @@ from autoloops_bridges.processes.clock import monotonic_us, wall_us
 from autoloops_bridges.processes.controllers import Controllers
 from autoloops_bridges.processes.parts import LoadedPart, decode_budget, keep_budget, load_parts
 from autoloops_bridges.processes.report import BarLines, Printer, start_lines
+from autoloops_bridges.processes.stats import Named, Stats, flat
 from autoloops_bridges.processes.wire import Wire
 from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.inference.requests import Decoded, Failed
@@ -34,7 +35,7 @@ from autoloops_engine.messages import (
 )
 from autoloops_engine.session.core import Session
 from autoloops_engine.session.surface import Target
-from autoloops_engine.units import US_PER_S
+from autoloops_engine.units import US_PER_MS, US_PER_S
 
 # Read per wake-up, so that a flood of OSC delays a decoded bar by milliseconds and not by its own length.
 _MAX_PACKETS: Final = 2_000
@@ -65,13 +66,13 @@ class MainProcess:
         self._clock = NtpClock(now_us, wall_us())
         self._observe_us = now_us + US_PER_S
         static = [(address.host, address.port) for address in born.options.osc_send]
-        self._edge = OscEdge(self._session, self._clock, static)
+        self._stats = Stats(now_us)
+        self._edge = OscEdge(self._session, self._clock, static, lambda: flat(self._figures()))
         self._controllers = Controllers(born.options, self._session)
         self._answers: deque[Decoded | Failed] = deque()
         self._worker = InferenceWorker(self._on_answer, monotonic_us)
         self._printer = printer
         self._bar_lines = BarLines(born.options.parts)
-        self._late_max_us = 0
         self._greet_by_us: int | None = now_us + _PORTS_PATIENCE_US
         self._ended = False
 
@@ -161,6 +162,7 @@ class MainProcess:
     def _take_answer(self, answer: Decoded | Failed, now_us: int) -> None:
         if isinstance(answer, Decoded):
             self._budget.observe(answer.request.part, answer.decode_us)
+            self._stats.decoded(answer.decode_us)
             self._session.set_budget(self._budget.total_us)
         else:
             self._printer.line(answer.reason)
@@ -171,7 +173,7 @@ class MainProcess:
         match report:
             case Frozen():
                 self._edge.announce(report)
-                line = self._bar_lines.add(report, self._session.misses, self._late_max_us)
+                line = self._bar_lines.add(report, self._session.misses, self._stats.player.late_max_us)
                 if line is not None:
                     self._printer.line(line)
             case TransportState():
@@ -179,11 +181,36 @@ class MainProcess:
             case MidiIn():
                 self._controllers.receive(report, now_us)
             case PlayerStats():
-                self._late_max_us = report.late_max_us
+                self._stats.played(report)
             case PortsState():
                 self._greet(report)
             case Ended():
                 self._ended = True
+
+    def _figures(self) -> list[Named]:
+        """All counters of this moment, by name."""
+        osc, (waiting, future) = self._edge.counters, self._edge.queued
+        controllers = self._controllers
+        return [
+            *self._stats.figures(monotonic_us()),
+            ("misses", self._session.misses),
+            ("budget_ms", self._budget.total_us / US_PER_MS),
+            ("osc_packets", osc.packets),
+            ("osc_executed", osc.executed),
+            ("osc_malformed", osc.malformed),
+            ("osc_refused", osc.refused),
+            ("osc_coalesced", osc.coalesced),
+            ("osc_dropped", osc.dropped),
+            ("osc_too_far", osc.too_far),
+            ("osc_waiting", waiting),
+            ("osc_future", future),
+            ("midi_read", controllers.read),
+            ("midi_garbage", controllers.garbage),
+            ("midi_refused", controllers.refused),
+            ("wire_waiting", self._wire.waiting_bytes),
+            ("wire_dropped", self._wire.dropped),
+            ("lines_dropped", self._printer.dropped),
+        ]
 
     def _greet(self, ports: PortsState | None) -> None:
         if self._greet_by_us is None:

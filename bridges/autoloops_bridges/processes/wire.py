@@ -37,6 +37,11 @@ class Wire:
         """Whether something waits to be sent."""
         return bool(self._out)
 
+    @property
+    def waiting_bytes(self) -> int:
+        """How much waits to be sent."""
+        return self._out_bytes
+
     def send(self, line: bytes) -> None:
         """Send a whole line, line feed included, as soon as the peer takes it."""
         if self._out_bytes + len(line) > MAX_WAITING_BYTES:
