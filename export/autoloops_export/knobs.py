@@ -14,7 +14,7 @@ from msgspec import Struct
 
 from autoloops_engine.bundle.manifest import KNOB_REST, Knob
 from autoloops_engine.inference.decoder import Decoder, Floats
-from autoloops_export.evaluation.loops import decode_loops, encode_loops
+from autoloops_export.evaluation.loops import LoopSet, decode_loops, encode_loops
 
 KNOBS: Final = 30
 RANKING_LOOPS: Final = 48
@@ -45,7 +45,7 @@ class Ranking(Struct, frozen=True):
 
 def rank_knobs(
     decoder: Decoder,
-    tokens: npt.NDArray[np.integer],
+    held_out: LoopSet,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[tuple[Knob, ...], Ranking]:
@@ -53,13 +53,13 @@ def rank_knobs(
 
     Args:
         decoder: The bundle, opened.
-        tokens: Held-out loops, [N, T]; some hundreds are enough.
+        held_out: Held-out loops; some hundreds are enough.
         seed: Chooses the loops.
         progress: Called with a word on what is measured next.
     """
     say = progress or (lambda _: None)
     rng = np.random.default_rng(seed)
-    mu, _ = encode_loops(decoder, tokens)
+    mu, _ = encode_loops(decoder, held_out)
     loops = mu[rng.permutation(len(mu))[:RANKING_LOOPS]]
     say("ranking axes")
     axes = np.eye(mu.shape[1])

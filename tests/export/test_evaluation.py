@@ -9,7 +9,7 @@ import pytest
 from autoloops_engine.inference.decoder import DecodedSteps, Floats, LoopStart, Posterior, Tokens
 from autoloops_engine.testing import StubDecoder, tiny_manifest
 from autoloops_export.evaluation.figures import measure, onset_f1, pitch_accuracy
-from autoloops_export.evaluation.loops import decode_loops, encode_loops, forced_logits
+from autoloops_export.evaluation.loops import LoopSet, decode_loops, encode_loops, forced_logits
 from autoloops_export.knobs import calibrate, change_per_unit, principal_directions, rank_knobs
 
 LATENT = 32
@@ -44,8 +44,8 @@ class Speaking(StubDecoder):
         return DecodedSteps(chosen, states.astype(np.float32), logits)
 
 
-def loops(count: int = 40, seed: int = 0) -> npt.NDArray[np.uint8]:
-    return np.random.default_rng(seed).integers(30, 60, (count, 32)).astype(np.uint8)
+def loops(count: int = 40, seed: int = 0) -> LoopSet:
+    return LoopSet(np.random.default_rng(seed).integers(30, 60, (count, 32)).astype(np.uint8))
 
 
 def test_a_model_that_copies_is_right_everywhere() -> None:

@@ -12,9 +12,10 @@ import torch
 from autoloops_engine.errors import ModelError
 from autoloops_export.models.config import ModelConfig
 from autoloops_export.models.flat import FlatVae
+from autoloops_export.models.loops import Loops
 from autoloops_export.models.registry import CheckpointCard, build_model, load_card, load_model, save_model
 from autoloops_export.training.measure import free_running, measure
-from autoloops_export.training.objective import Feeding, elbo, kl_nats, one_hot, shifted
+from autoloops_export.training.objective import Feeding, elbo, kl_nats, shifted
 
 TINY = ModelConfig(latent=5, encoder_hidden=7, encoder_reads=4, decoder_hidden=6, decoder_layers=2, embedding=3)
 BATCH = 3
@@ -33,6 +34,10 @@ def model() -> FlatVae:
 @pytest.fixture
 def tokens() -> torch.Tensor:
     return torch.randint(0, 90, (BATCH, 32), generator=torch.Generator().manual_seed(1))
+
+
+def one_hot(tokens: torch.Tensor, classes: int) -> torch.Tensor:
+    return torch.nn.functional.one_hot(tokens, classes).float()
 
 
 def test_shapes_are_those_of_the_graph_contract(model: FlatVae, tokens: torch.Tensor) -> None:
@@ -57,7 +62,7 @@ def test_bars_step_by_step_have_the_logits_of_the_fused_forward_on_the_same_toke
     """A large bias forces the tokens, so both ways see the same inputs; the state passes between the bars."""
     tokens = torch.randint(0, 90, (BATCH, 32), generator=torch.Generator().manual_seed(2))
     z = torch.randn(BATCH, TINY.latent)
-    expected = model.decode(z, shifted(tokens))
+    expected = model.logits(model.decode(z, shifted(tokens)))
     states, embeddings = model.start(z)
     state, previous, found = states[:, 0], torch.zeros(BATCH, dtype=torch.int64), []
     for number in range(2):
@@ -108,7 +113,7 @@ def test_the_closed_form_kl_is_that_of_the_distributions() -> None:
 
 def test_free_bits_count_on_the_total_of_a_window(model: FlatVae, tokens: torch.Tensor) -> None:
     def loss(free_bits: float) -> tuple[float, float]:
-        terms = elbo(model, tokens, 1.0, free_bits, Feeding(), torch.Generator().manual_seed(0), torch.float32)
+        terms = elbo(model, Loops(tokens), 1.0, free_bits, Feeding(), torch.Generator().manual_seed(0), torch.float32)
         return float(terms.loss.detach() - terms.reconstruction), float(terms.kl)
 
     cost, kl = loss(0.0)
@@ -128,18 +133,18 @@ def test_scheduled_sampling_feeds_the_models_own_tokens_and_dropout_blanks_them(
 
     monkeypatch.setattr(FlatVae, "decode", spy)
     generator = torch.Generator().manual_seed(0)
-    elbo(model, tokens, 1.0, 0.0, Feeding(), generator, torch.float32)
+    elbo(model, Loops(tokens), 1.0, 0.0, Feeding(), generator, torch.float32)
     assert seen[-1].tolist() == shifted(tokens).tolist()
-    elbo(model, tokens, 1.0, 0.0, Feeding(sampling=1.0), generator, torch.float32)
+    elbo(model, Loops(tokens), 1.0, 0.0, Feeding(sampling=1.0), generator, torch.float32)
     assert (seen[-1][:, 1:] != tokens[:, :-1]).float().mean() > 0.8
-    elbo(model, tokens, 1.0, 0.0, Feeding(dropout=0.5), generator, torch.float32)
+    elbo(model, Loops(tokens), 1.0, 0.0, Feeding(dropout=0.5), generator, torch.float32)
     blanked = (seen[-1][:, 1:] == 0) & (tokens[:, :-1] != 0)
     assert 0.3 < float(blanked.float().mean()) < 0.7
 
 
 def test_measurements_depend_on_the_seed_alone(model: FlatVae, tokens: torch.Tensor) -> None:
-    assert measure(model, tokens, seed=1) == measure(model, tokens, seed=1)
-    assert measure(model, torch.zeros_like(tokens)).no_event == 1.0
+    assert measure(model, Loops(tokens), seed=1) == measure(model, Loops(tokens), seed=1)
+    assert measure(model, Loops(torch.zeros_like(tokens))).no_event == 1.0
     z = torch.randn(2, 5)
     assert free_running(model, z, 0.0, torch.Generator()).shape == (2, 32)
 

@@ -75,6 +75,11 @@ def report(manifest: "DatasetManifest", out: Path, console: Console) -> None:
         "in some transposition",
         soft_wrap=True,
     )
+    if manifest.derived:
+        console.print(
+            f"{manifest.derived:,} windows, before that, come from tracks that stand in for a {manifest.role} part",
+            soft_wrap=True,
+        )
     console.print(
         f"The windows are in {out}. Next: autoloops train RECIPE.toml --data {out}", markup=False, soft_wrap=True
     )

@@ -22,6 +22,10 @@ LABELS = {
     "onset_f1_at_02": "onset F1, T = 0.2",
     "pitch_at_1": "pitch where both have an onset, T = 1",
     "pitch_at_02": "pitch where both have an onset, T = 0.2",
+    "velocity_error": "velocity error of a hit (0 to 1)",
+    "flat_velocity_error": "... of hits that are all as loud",
+    "timing_error": "timing error of a hit, half steps",
+    "flat_timing_error": "... of hits on the grid",
     "reconstruction": "reconstruction, nats a loop",
     "kl": "KL, nats a loop",
     "active_dimensions": "active dimensions",
@@ -75,18 +79,17 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Of posterior samples and noise.")] = 0,
 ) -> None:
     """Measure a bundle on held-out tunes, through its graphs."""
-    import numpy as np
-
     from autoloops_engine.bundle.installed import find_bundle
     from autoloops_engine.inference.onnx_decoder import open_decoder
     from autoloops_export.data.windows import load_dataset
     from autoloops_export.evaluation.figures import measure
+    from autoloops_export.evaluation.loops import loops_of
 
     decoder = open_decoder(find_bundle(bundle))
-    tokens = np.asarray(load_dataset(data).splits["test"].tokens)
+    loops = loops_of(load_dataset(data).splits["test"])
     console = Console()
     with console.status("measuring") as status:
-        figures = measure(decoder, tokens, seed, lambda done: status.update(f"{done:,} of {len(tokens):,} loops"))
+        figures = measure(decoder, loops, seed, lambda done: status.update(f"{done:,} of {len(loops.tokens):,} loops"))
     name = decoder.manifest.name
     console.print(_table(name, figures.as_dict()))
     target = json or Path(f"{name}.evaluation.json")
@@ -105,6 +108,7 @@ def _table(name: str, figures: dict[str, float]) -> Table:
     table.add_column("figure")
     table.add_column("value", justify="right")
     for key, label in LABELS.items():
-        places = 3 if figures[key] <= 1 else 1
-        table.add_row(label, f"{figures[key]:.{places}f}")
+        if key in figures:
+            places = 3 if figures[key] <= 1 else 1
+            table.add_row(label, f"{figures[key]:.{places}f}")
     return table

@@ -74,7 +74,9 @@ def common_time_segments(meters: list[Meter], end: int, ticks_per_quarter: int) 
     return segments
 
 
-def melody_grid(starts: Ticks, ends: Ticks, pitches: Ticks, segment: Segment, ticks_per_quarter: int) -> Tokens:
+def melody_grid(
+    starts: Ticks, ends: Ticks, pitches: Ticks, segment: Segment, ticks_per_quarter: int, *, lowest: bool = False
+) -> Tokens:
     """The tokens of one segment, padded with "no event" to whole bars.
 
     Args:
@@ -83,6 +85,7 @@ def melody_grid(starts: Ticks, ends: Ticks, pitches: Ticks, segment: Segment, ti
         pitches: MIDI pitches, [notes]; those outside 21 to 108 are left out.
         segment: Where to look; notes belong to it by their onset.
         ticks_per_quarter: The file's resolution.
+        lowest: Of notes that start together the lowest is kept, not the highest.
 
     Returns:
         Tokens, [bars * 16].
@@ -92,10 +95,10 @@ def melody_grid(starts: Ticks, ends: Ticks, pitches: Ticks, segment: Segment, ti
     bar = BEATS_PER_BAR * ticks_per_quarter
     steps = -(-(segment.end - segment.start) // bar) * STEPS_PER_BAR
     tokens = np.zeros(steps, dtype=np.uint8)
-    onsets = _to_steps(starts[inside] - segment.start, ticks_per_quarter)
-    offsets = np.maximum(_to_steps(ends[inside] - segment.start, ticks_per_quarter), onsets + 1)
+    onsets = to_steps(starts[inside] - segment.start, ticks_per_quarter)
+    offsets = np.maximum(to_steps(ends[inside] - segment.start, ticks_per_quarter), onsets + 1)
     kept = pitches[inside]
-    order = np.lexsort((-kept, onsets))
+    order = np.lexsort((kept if lowest else -kept, onsets))
     onsets, first = np.unique(onsets[order], return_index=True)
     offsets, kept = offsets[order][first], kept[order][first]
     in_grid = onsets < steps
@@ -105,7 +108,7 @@ def melody_grid(starts: Ticks, ends: Ticks, pitches: Ticks, segment: Segment, ti
     return _drop_offs_under_later_notes(tokens, onsets, offsets)
 
 
-def _to_steps(ticks: Ticks, ticks_per_quarter: int) -> Ticks:
+def to_steps(ticks: Ticks, ticks_per_quarter: int) -> Ticks:
     """Nearest sixteenth, halves upwards."""
     steps: Ticks = (2 * STEPS_PER_BEAT * ticks + ticks_per_quarter) // (2 * ticks_per_quarter)
     return steps
@@ -141,6 +144,8 @@ def windows_of(grid: Tokens, role: Role) -> Tokens:
 def is_musical(window: Tokens, role: Role) -> bool:
     """Whether a window has notes, pitches and sound enough for ``role``."""
     notes = window[window >= FIRST_PITCH_CLASS]
+    if len(notes) and notes.max() - FIRST_PITCH_CLASS + LOWEST_PITCH > role.highest:
+        return False
     if len(notes) < role.min_notes or len(np.unique(notes)) < role.min_pitches:
         return False
     return longest_silence(window) < role.max_silence_steps

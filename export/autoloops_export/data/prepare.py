@@ -7,11 +7,13 @@ from collections import Counter
 from collections.abc import Callable, Iterator
 from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
-from autoloops_export.data.melody import CLASSES, Tokens, transposition_class
+from autoloops_engine.codecs.drums import VOICES
+from autoloops_export.data.melody import transposition_class
 from autoloops_export.data.packs import SPLITS
 from autoloops_export.data.reading import UNREADABLE, FileWindows, read_windows
 from autoloops_export.data.roles import Role
@@ -55,7 +57,7 @@ def prepare(sources: list[Path], out: Path, role: Role, progress: Progress, work
         role=role.name,
         bars=role.bars,
         steps=role.steps,
-        classes=CLASSES,
+        classes=role.classes,
         windows={name: len(split) for name, split in splits.items()},
         duplicates=duplicates,
         leaks=leaks,
@@ -66,6 +68,7 @@ def prepare(sources: list[Path], out: Path, role: Role, progress: Progress, work
             if result.reason == UNREADABLE
         ],
         packs=[_counts(name, files, used, packs, splits) for name in packs],
+        derived=sum(result.derived for result in results),
     )
     save_dataset(out, manifest, splits)
     return manifest
@@ -92,6 +95,9 @@ def select_windows(
 ) -> tuple[dict[str, SplitWindows], int, int, list[bool]]:
     """One copy of each window, none of which occurs in a more held-out split in any transposition.
 
+    Drums are not transposed; two of the same hits are one window only where velocities and offsets agree too, and no
+    training window has the hits of a held-out one, however they are played.
+
     Returns:
         The splits, windows dropped as duplicates, windows dropped as leaks, and which files gave windows.
     """
@@ -99,15 +105,15 @@ def select_windows(
     splits: dict[str, SplitWindows] = {}
     duplicates = leaks = 0
     for name in HELD_OUT_FIRST:
-        kept: list[Tokens] = []
+        kept: list[tuple[FileWindows, int]] = []
         pack_of: list[int] = []
         seen: set[bytes] = set()
         classes: set[bytes] = set()
         for file, result in zip(files, results, strict=True):
             if file.split != name:
                 continue
-            for window in result.windows:
-                exact, anywhere = window.tobytes(), transposition_class(window)
+            for place in range(len(result.windows)):
+                exact, anywhere = _identities(result, place)
                 if anywhere in held_out:
                     leaks += 1
                 elif exact in seen:
@@ -115,13 +121,32 @@ def select_windows(
                 else:
                     seen.add(exact)
                     classes.add(anywhere)
-                    kept.append(window)
+                    kept.append((result, place))
                     pack_of.append(packs.index(file.pack.name))
         held_out |= classes
-        tokens = np.array(kept, dtype=np.uint8).reshape(-1, role.steps)
-        splits[name] = SplitWindows(tokens, np.array(pack_of, dtype=np.uint8))
+        splits[name] = _gathered(kept, pack_of, role)
     used = [len(result.windows) > 0 for result in results]
     return {name: splits[name] for name in SPLITS}, duplicates, leaks, used
+
+
+def _identities(result: FileWindows, place: int) -> tuple[bytes, bytes]:
+    """What only an equal window shares, and what every window shares that would give it away."""
+    window = result.windows[place]
+    if result.groove is None:
+        return window.tobytes(), transposition_class(window)
+    return window.tobytes() + result.groove[place].tobytes(), window.tobytes()
+
+
+def _gathered(kept: list[tuple[FileWindows, int]], pack_of: list[int], role: Role) -> SplitWindows:
+    kind: type[np.integer[Any]] = np.uint8 if role.kind == "line" else np.uint16
+    tokens: npt.NDArray[np.integer[Any]] = np.array(
+        [result.windows[place] for result, place in kept], dtype=kind
+    ).reshape(-1, role.steps)
+    packs = np.array(pack_of, dtype=np.uint8)
+    if role.kind == "line":
+        return SplitWindows(tokens, packs)
+    groove = [result.groove[place] for result, place in kept if result.groove is not None]
+    return SplitWindows(tokens, packs, np.array(groove, dtype=np.int8).reshape(-1, role.steps, len(VOICES), 2))
 
 
 def _counts(

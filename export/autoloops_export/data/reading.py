@@ -5,12 +5,15 @@ from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 import symusic
 
+from autoloops_engine.units import BEATS_PER_BAR
+from autoloops_export.data.drums import Groove, drum_grid, drum_windows
 from autoloops_export.data.melody import (
     Meter,
+    Segment,
     Ticks,
-    Tokens,
     common_time_segments,
     melody_grid,
     windows_of,
@@ -28,14 +31,18 @@ class FileWindows:
     """What a file gave.
 
     Attributes:
-        windows: Tokens, [windows, steps]; none where ``reason`` says why.
+        windows: Tokens, uint8 or (drums) uint16 [windows, steps]; none where ``reason`` says why.
         reason: Why there are none, else empty.
         detail: What the reader said of a broken file, else empty.
+        groove: Of drums: velocities and offsets, int8 [windows, steps, 9, 2]; see :mod:`autoloops_export.data.drums`.
+        derived: How many of the windows come from tracks that stand in for the role.
     """
 
-    windows: Tokens
+    windows: npt.NDArray[np.integer[Any]]
     reason: str = ""
     detail: str = ""
+    groove: Groove | None = None
+    derived: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,6 +50,8 @@ class _Track:
     starts: Ticks
     ends: Ticks
     pitches: Ticks
+    velocities: Ticks
+    derived: bool = False
 
 
 def read_windows(path: Path, labels: dict[int, str] | None, role: Role) -> FileWindows:
@@ -53,7 +62,7 @@ def read_windows(path: Path, labels: dict[int, str] | None, role: Role) -> FileW
         labels: The role of each track by its position, where an index tells; else None.
         role: What to look for.
     """
-    none = np.empty((0, role.steps), dtype=np.uint8)
+    none = np.empty((0, role.steps), dtype=np.uint8 if role.kind == "line" else np.uint16)
     try:
         score: Any = symusic.Score(str(path))
         tracks = _tracks_of(score, labels, role)
@@ -64,15 +73,35 @@ def read_windows(path: Path, labels: dict[int, str] | None, role: Role) -> FileW
     meters = [Meter(m.time, m.numerator, m.denominator) for m in score.time_signatures]
     ticks = int(score.ticks_per_quarter)
     end = max(int(track.ends.max()) for track in tracks)
-    grids = [
-        melody_grid(track.starts, track.ends, track.pitches, segment, ticks)
-        for segment in common_time_segments(meters, end, ticks)
-        for track in tracks
-    ]
-    if not any(len(grid) >= role.steps for grid in grids):
+    bar = BEATS_PER_BAR * ticks
+    segments = [s for s in common_time_segments(meters, end, ticks) if s.end - s.start > (role.bars - 1) * bar]
+    if not segments:
         return FileWindows(none, NO_COMMON_TIME)
-    windows = np.concatenate([none, *(windows_of(grid, role) for grid in grids)])
-    return FileWindows(windows, "" if len(windows) else NOTHING_MUSICAL)
+    read = _read_lines if role.kind == "line" else _read_drums
+    found = read(tracks, segments, ticks, role)
+    return found if len(found.windows) else FileWindows(none, NOTHING_MUSICAL)
+
+
+def _read_lines(tracks: list[_Track], segments: list[Segment], ticks: int, role: Role) -> FileWindows:
+    """The windows of every track, each a line of its own."""
+    windows, derived = [], 0
+    for segment in segments:
+        for track in tracks:
+            grid = melody_grid(track.starts, track.ends, track.pitches, segment, ticks, lowest=role.lowest)
+            windows.append(windows_of(grid, role))
+            derived += track.derived * len(windows[-1])
+    return FileWindows(np.concatenate(windows), derived=derived)
+
+
+def _read_drums(tracks: list[_Track], segments: list[Segment], ticks: int, role: Role) -> FileWindows:
+    """The windows of all drum tracks together: they are one kit."""
+    starts, pitches, velocities = (
+        np.concatenate([getattr(track, name) for track in tracks]) for name in ("starts", "pitches", "velocities")
+    )
+    grids = [drum_grid(starts, pitches, velocities, segment, ticks) for segment in segments]
+    cut = [drum_windows(grid, role) for grid in grids]
+    tokens, groove = (np.concatenate(arrays) for arrays in zip(*cut, strict=True))
+    return FileWindows(tokens, groove=groove)
 
 
 def _tracks_of(score: Any, labels: dict[int, str] | None, role: Role) -> list[_Track]:
@@ -92,5 +121,7 @@ def _tracks_of(score: Any, labels: dict[int, str] | None, role: Role) -> list[_T
         )
         if role.wants(facts):
             pitches = notes["pitch"].astype(np.int64)
-            tracks.append(_Track(starts, starts + notes["duration"].astype(np.int64), pitches))
+            velocities = notes["velocity"].astype(np.int64)
+            ends = starts + notes["duration"].astype(np.int64)
+            tracks.append(_Track(starts, ends, pitches, velocities, facts.label in role.derived))
     return tracks

@@ -2,8 +2,10 @@
 
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, Literal
 
+from autoloops_engine.codecs.drums import CLASSES as DRUM_CLASSES
+from autoloops_engine.codecs.melody import CLASSES as MELODY_CLASSES
 from autoloops_engine.errors import UsageError
 from autoloops_engine.units import STEPS_PER_BAR
 
@@ -37,6 +39,10 @@ class Role:
     Attributes:
         name: As in ``--role`` and in the recipes.
         labels: The index roles that count as this role.
+        kind: What its windows are: a ``line`` of single notes, or ``drums``.
+        derived: Those of the labels from which it is only derived: the lowest notes of a piano's left hand are no bass.
+        lowest: Of notes that start together the lowest counts, not the highest.
+        highest: Windows with a higher pitch are left out.
         bars: Length of a window in bars of 4/4.
         low: Lowest pitch that transposition may reach (a window that is lower already stays where it is).
         high: Highest pitch that transposition may reach.
@@ -47,6 +53,10 @@ class Role:
 
     name: str
     labels: frozenset[str]
+    kind: Literal["line", "drums"] = "line"
+    derived: frozenset[str] = frozenset()
+    lowest: bool = False
+    highest: int = HIGHEST_PITCH
     bars: int = 2
     low: int = LOWEST_PITCH
     high: int = HIGHEST_PITCH
@@ -59,17 +69,34 @@ class Role:
         """Length of a window in sixteenths."""
         return self.bars * STEPS_PER_BAR
 
+    @property
+    def classes(self) -> int:
+        """Number of token classes."""
+        return MELODY_CLASSES if self.kind == "line" else DRUM_CLASSES
+
     def wants(self, track: TrackFacts) -> bool:
         """Whether ``track`` plays this role: as its index says, else by what it looks like."""
         if track.label is not None:
             return track.label in self.labels
-        return (
-            not track.drum and track.program not in BASS_PROGRAMS and track.monophonic_share >= MELODY_MONOPHONIC_SHARE
-        )
+        if track.drum or self.kind == "drums":
+            return track.drum and self.kind == "drums"
+        if self.lowest:
+            return track.program in BASS_PROGRAMS
+        return track.program not in BASS_PROGRAMS and track.monophonic_share >= MELODY_MONOPHONIC_SHARE
 
 
 MELODY: Final = Role("melody", frozenset({"melody", "melody_candidate"}), low=36, high=96)
-ROLES: Final[dict[str, Role]] = {role.name: role for role in (MELODY,)}
+BASS: Final = Role(
+    "bass",
+    frozenset({"bass", "bass_voice", "piano_lh"}),
+    derived=frozenset({"bass_voice", "piano_lh"}),
+    lowest=True,
+    low=26,
+    high=60,
+    highest=67,
+)
+DRUMS: Final = Role("drums", frozenset({"drums"}), kind="drums", min_notes=4)
+ROLES: Final[dict[str, Role]] = {role.name: role for role in (MELODY, BASS, DRUMS)}
 
 
 def role_named(name: str, roles: Iterable[Role] = ROLES.values()) -> Role:

@@ -1,18 +1,20 @@
 """Prepared windows on disk: memory-mapped arrays and a JSON that says where they come from.
 
-A folder holds ``dataset.json`` and, for each split, ``SPLIT.tokens.npy`` (uint8 [windows, steps])
-and ``SPLIT.pack.npy`` (uint8 [windows], the position of the window's pack in the JSON).
+A folder holds ``dataset.json`` and, for each split, ``SPLIT.tokens.npy`` (uint8, drums uint16, [windows, steps]),
+``SPLIT.pack.npy`` (uint8 [windows], the position of the window's pack in the JSON) and, of drums,
+``SPLIT.groove.npy`` (int8 [windows, steps, 9, 2]: velocity and offset of every voice).
 """
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
 import msgspec
 import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
+from autoloops_engine.codecs.drums import CLASSES as DRUM_CLASSES
 from autoloops_engine.errors import UsageError
 from autoloops_export.data.packs import SPLITS
 
@@ -63,6 +65,7 @@ class DatasetManifest(Struct, frozen=True):
         reasons: Files without windows, by reason.
         broken: The files that could not be read.
         packs: What each pack gave; windows name packs by their position here.
+        derived: Windows, before duplicates and leaks were dropped, from tracks that only stand in for the role.
         schema: Version of this file's layout.
     """
 
@@ -76,6 +79,7 @@ class DatasetManifest(Struct, frozen=True):
     reasons: dict[str, int]
     broken: list[BrokenFile]
     packs: list[PackCounts]
+    derived: int = 0
     schema: int = SCHEMA
 
 
@@ -84,12 +88,15 @@ class SplitWindows:
     """The windows of one split.
 
     Attributes:
-        tokens: uint8 [windows, steps].
+        tokens: uint8, drums uint16 [windows, steps].
         packs: uint8 [windows]: the position of each window's pack in the manifest.
+        groove: Of drums: velocity (0 to 127) and offset (-127 to 127 for half a step, positive = early) of every voice,
+            int8 [windows, steps, 9, 2].
     """
 
-    tokens: npt.NDArray[np.uint8]
+    tokens: npt.NDArray[np.integer[Any]]
     packs: npt.NDArray[np.uint8]
+    groove: npt.NDArray[np.int8] | None = None
 
     def __len__(self) -> int:
         """Number of windows."""
@@ -111,6 +118,8 @@ def save_dataset(folder: Path, manifest: DatasetManifest, splits: dict[str, Spli
     for name, split in splits.items():
         np.save(folder / f"{name}.tokens.npy", split.tokens)
         np.save(folder / f"{name}.pack.npy", split.packs)
+        if split.groove is not None:
+            np.save(folder / f"{name}.groove.npy", split.groove)
     encoded = msgspec.json.format(msgspec.json.encode(manifest), indent=2)
     (folder / MANIFEST).write_bytes(encoded + b"\n")
 
@@ -123,11 +132,9 @@ def load_dataset(folder: Path) -> Dataset:
     """
     try:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=DatasetManifest)
+        arrays = ("tokens", "pack", "groove") if manifest.classes == DRUM_CLASSES else ("tokens", "pack")
         splits = {
-            name: SplitWindows(
-                np.load(folder / f"{name}.tokens.npy", mmap_mode="r"),
-                np.load(folder / f"{name}.pack.npy", mmap_mode="r"),
-            )
+            name: SplitWindows(*(np.load(folder / f"{name}.{array}.npy", mmap_mode="r") for array in arrays))
             for name in SPLITS
         }
     except (OSError, ValueError, msgspec.MsgspecError) as error:

@@ -1,23 +1,67 @@
 """Whole loops through a bundle's graphs, many at once.
 
-Axes: B loops, T steps of a loop, C classes, Z latent.
+Axes: B loops, T steps of a loop, F features of a step, C classes, Z latent.
 """
 
-from collections.abc import Iterator
-from typing import Final
+from collections.abc import Iterator, Sequence
+from typing import Any, Final, NamedTuple
 
 import numpy as np
 import numpy.typing as npt
 
-from autoloops_engine.inference.decoder import Decoder, Floats, Tokens
+from autoloops_engine.bundle.manifest import Manifest
+from autoloops_engine.codecs import drums
+from autoloops_engine.inference.decoder import DecodedSteps, Decoder, Floats, Tokens
 from autoloops_engine.units import STEPS_PER_BAR
+from autoloops_export.data.drums import offsets_of, velocities_of
+from autoloops_export.data.windows import SplitWindows
 
 ROWS_AT_ONCE: Final = 256
 # Larger than any difference of logits: the biased class always wins.
 FORCE: Final = np.float32(1e4)
 
 
-def one_hot(tokens: npt.NDArray[np.integer], classes: int) -> Floats:
+class LoopSet(NamedTuple):
+    """Some loops.
+
+    Attributes:
+        tokens: Whole numbers, [B, T].
+        extras: What the codec has beside the tokens, float32 [B, T, size] each.
+    """
+
+    tokens: npt.NDArray[np.integer[Any]]
+    extras: tuple[Floats, ...] = ()
+
+    def rows(self, rows: slice) -> "LoopSet":
+        """Some of them."""
+        return LoopSet(self.tokens[rows], tuple(extra[rows] for extra in self.extras))
+
+
+def loops_of(windows: SplitWindows) -> LoopSet:
+    """Prepared windows as loops."""
+    tokens = np.asarray(windows.tokens)
+    if windows.groove is None:
+        return LoopSet(tokens)
+    groove = np.asarray(windows.groove)
+    return LoopSet(tokens, (velocities_of(groove), offsets_of(groove)))
+
+
+def random_loops(manifest: Manifest, tokens: Tokens, rng: np.random.Generator) -> LoopSet:
+    """Loops of these tokens whose extras, if the codec has any, are anything from 0 to 1."""
+    sizes = [int(port.shape[-1]) for port in manifest.graphs["bar"].outputs[3:]]
+    return LoopSet(tokens, tuple(rng.random((*tokens.shape, size), dtype=np.float32) for size in sizes))
+
+
+def features_of(manifest: Manifest, loops: LoopSet) -> Floats:
+    """What the encoder of a bundle reads of loops: float32 [B, T, F]."""
+    output = manifest.outputs[0]
+    if output.codec == drums.CODEC_NAME:
+        velocities, offsets = loops.extras
+        return drums.features(loops.tokens, velocities, offsets)
+    return one_hot(loops.tokens, output.classes)
+
+
+def one_hot(tokens: npt.NDArray[np.integer[Any]], classes: int) -> Floats:
     """Encoder features of loops: float32 [B, T, C]."""
     features: Floats = np.eye(classes, dtype=np.float32)[tokens]
     return features
@@ -28,10 +72,10 @@ def forcing_bias(tokens: Tokens, classes: int) -> Floats:
     return one_hot(tokens, classes) * FORCE
 
 
-def encode_loops(decoder: Decoder, tokens: npt.NDArray[np.integer]) -> tuple[Floats, Floats]:
-    """Posterior means and deviations of loops [B, T], each [B, Z]."""
-    classes = decoder.manifest.outputs[0].classes
-    posteriors = [decoder.encode(one_hot(tokens[rows], classes)) for rows in _rows(len(tokens))]
+def encode_loops(decoder: Decoder, loops: LoopSet) -> tuple[Floats, Floats]:
+    """Posterior means and deviations of loops, each [B, Z]."""
+    manifest = decoder.manifest
+    posteriors = [decoder.encode(features_of(manifest, loops.rows(rows))) for rows in _rows(len(loops.tokens))]
     return np.concatenate([p.mu for p in posteriors]), np.concatenate([p.sigma for p in posteriors])
 
 
@@ -49,26 +93,42 @@ def decode_loops(
     Returns:
         Tokens, int64 [B, T].
     """
-    return np.concatenate([_decode(decoder, z[rows], temperature, rng) for rows in _rows(len(z))])
+    return np.asarray(decode_set(decoder, z, temperature, rng).tokens, dtype=np.int64)
+
+
+def decode_set(
+    decoder: Decoder, z: Floats, temperature: float = 0.0, rng: np.random.Generator | None = None
+) -> LoopSet:
+    """:func:`decode_loops` with what the codec has beside the tokens."""
+    parts = []
+    for rows in _rows(len(z)):
+        bars = list(_bars(decoder, z[rows], temperature, rng, None))
+        extras = zip(*(steps.extras for steps in bars), strict=True)
+        tokens = np.concatenate([steps.tokens for steps in bars], axis=1)
+        parts.append(LoopSet(tokens, tuple(np.concatenate(of_bars, axis=1) for of_bars in extras)))
+    return joined(parts)
+
+
+def joined(parts: Sequence[LoopSet]) -> LoopSet:
+    """Some loops after the others."""
+    extras = zip(*(part.extras for part in parts), strict=True)
+    tokens = np.concatenate([part.tokens for part in parts])
+    return LoopSet(tokens, tuple(np.concatenate(of_parts) for of_parts in extras))
 
 
 def forced_logits(decoder: Decoder, z: Floats, tokens: npt.NDArray[np.integer]) -> Floats:
     """Logits [B, T, C] of every step of loops at ``z``, given the true tokens [B, T] before it."""
     parts = []
     for rows in _rows(len(z)):
-        bars = [logits for _, logits in _bars(decoder, z[rows], 1.0, None, np.asarray(tokens[rows], dtype=np.int64))]
-        parts.append(np.concatenate(bars, axis=1))
+        bars = _bars(decoder, z[rows], 1.0, None, np.asarray(tokens[rows], dtype=np.int64))
+        parts.append(np.concatenate([steps.logits for steps in bars], axis=1))
     return np.concatenate(parts)
-
-
-def _decode(decoder: Decoder, z: Floats, temperature: float, rng: np.random.Generator | None) -> Tokens:
-    return np.concatenate([tokens for tokens, _ in _bars(decoder, z, temperature, rng, None)], axis=1)
 
 
 def _bars(
     decoder: Decoder, z: Floats, temperature: float, rng: np.random.Generator | None, forced: Tokens | None
-) -> Iterator[tuple[Tokens, Floats]]:
-    """Tokens and logits, bar after bar."""
+) -> Iterator[DecodedSteps]:
+    """What the bar graph answers, bar after bar."""
     size, classes = len(z), decoder.manifest.outputs[0].classes
     begun = decoder.start(z)
     own_state = begun.state.shape[1] > 1
@@ -84,7 +144,7 @@ def _bars(
         state = begun.state[:, bar] if own_state else state
         steps = decoder.bar(state, begun.embeddings[:, which], previous, sharpness, noise, bias)
         state, previous = steps.states[:, -1], steps.tokens[:, -1]
-        yield steps.tokens, steps.logits
+        yield steps
 
 
 def _rows(count: int) -> Iterator[slice]:

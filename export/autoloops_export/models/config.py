@@ -2,6 +2,8 @@
 
 from dataclasses import dataclass
 
+from autoloops_engine.codecs import drums
+from autoloops_engine.codecs.registry import DRUMS, MELODY, Codec
 from autoloops_engine.units import STEPS_PER_BAR
 
 
@@ -10,7 +12,7 @@ class ModelConfig:
     """The shape of a model; everything that is needed to build it before its weights are loaded."""
 
     kind: str = "flat"
-    """Structure: ``flat`` (one decoder over all steps)."""
+    """Structure: ``flat`` (one decoder over all steps) or ``groove`` (the same for drums with velocity and timing)."""
     role: str = "melody"
     """The role whose windows it learns."""
     classes: int = 90
@@ -29,6 +31,8 @@ class ModelConfig:
     """Layers of the decoder's LSTM."""
     embedding: int = 64
     """Size of the previous token's embedding at the decoder's input."""
+    touch_hidden: int = 64
+    """Units between the decoder and the velocities and offsets (``groove`` only)."""
 
     def __post_init__(self) -> None:
         """Refuse what cannot be built.
@@ -39,9 +43,11 @@ class ModelConfig:
         for name in ("classes", "bars", "latent", "encoder_hidden", "encoder_reads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"model.{name} must be at least 1.")
-        for name in ("decoder_hidden", "decoder_layers", "embedding"):
+        for name in ("decoder_hidden", "decoder_layers", "embedding", "touch_hidden"):
             if getattr(self, name) < 1:
                 raise ValueError(f"model.{name} must be at least 1.")
+        if self.kind == "groove" and self.classes != drums.CLASSES:
+            raise ValueError(f"model.classes must be {drums.CLASSES} for the kind groove.")
         if self.steps % self.encoder_reads:
             raise ValueError(f"model.encoder_reads must divide the {self.steps} steps of a window.")
 
@@ -49,6 +55,16 @@ class ModelConfig:
     def steps(self) -> int:
         """Steps of a loop."""
         return self.bars * STEPS_PER_BAR
+
+    @property
+    def codec(self) -> Codec:
+        """What its steps mean to the engine."""
+        return DRUMS if self.kind == "groove" else MELODY
+
+    @property
+    def features(self) -> int:
+        """Numbers that the encoder reads for each step."""
+        return drums.FEATURES if self.kind == "groove" else self.classes
 
     @property
     def state(self) -> int:

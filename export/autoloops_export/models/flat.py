@@ -6,8 +6,8 @@ tanh of a linear map of z. One addition: the encoder's summary reads its outputs
 steps rather than only at the last, so that the early steps of a window need not survive in one cell.
 
 The three functions that the engine runs are :meth:`FlatVae.encode`, :meth:`FlatVae.start` and :meth:`FlatVae.bar`;
-:meth:`FlatVae.summarise`, :meth:`FlatVae.posterior` and :meth:`FlatVae.decode` serve training.
-Axes: B batch, T steps, C classes, Z latent, H decoder units, L decoder layers, S = 2 L H.
+the others serve training.
+Axes: B batch, T steps, F encoder features, C classes, Z latent, H decoder units, L decoder layers, S = 2 L H.
 """
 
 import torch
@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from autoloops_engine.units import STEPS_PER_BAR
 from autoloops_export.models.config import ModelConfig
+from autoloops_export.models.loops import Loops
 
 MIN_TEMPERATURE = 1e-6
 
@@ -27,7 +28,7 @@ class FlatVae(nn.Module):
         super().__init__()
         self.config = config
         summary = 2 * config.encoder_hidden * config.encoder_reads
-        self.encoder = nn.LSTM(config.classes, config.encoder_hidden, batch_first=True, bidirectional=True)
+        self.encoder = nn.LSTM(config.features, config.encoder_hidden, batch_first=True, bidirectional=True)
         self.to_mu = nn.Linear(summary, config.latent)
         self.to_sigma = nn.Linear(summary, config.latent)
         self.to_state = nn.Linear(config.latent, config.state)
@@ -52,8 +53,12 @@ class FlatVae(nn.Module):
                     if name.startswith("bias_ih"):
                         parameter.data.chunk(4)[1].fill_(1.0)
 
+    def features(self, loops: Loops) -> Tensor:
+        """What the encoder reads of loops: here their tokens one-hot, float32 [B, T, F]."""
+        return F.one_hot(loops.tokens, self.config.classes).float()
+
     def summarise(self, features: Tensor) -> Tensor:
-        """What the encoder gathered: features [B, T, C] (one-hot) to [B, 2 * encoder units * reads]."""
+        """What the encoder gathered: features [B, T, F] to [B, 2 * encoder units * reads]."""
         outputs, _ = self.encoder(features)
         units, stride = self.config.encoder_hidden, self.config.steps // self.config.encoder_reads
         forward = outputs[:, stride - 1 :: stride, :units]
@@ -65,36 +70,44 @@ class FlatVae(nn.Module):
         return self.to_mu(summary), F.softplus(self.to_sigma(summary))
 
     def encode(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """One-hot features [B, T, C] to mu and sigma, each [B, Z]."""
+        """Features [B, T, F] to mu and sigma, each [B, Z]."""
         return self.posterior(self.summarise(features))
 
     def start(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Z [B, Z] to the state before the first step [B, 1, S] and the embedding of every bar [B, 1, Z]."""
         return torch.tanh(self.to_state(z)).unsqueeze(1), z.unsqueeze(1)
 
+    def token_table(self) -> Tensor:
+        """What each token, once played, tells the decoder: [C, embedding]."""
+        return self.embed.weight
+
+    def logits(self, outputs: Tensor) -> Tensor:
+        """The decoder's outputs [..., H] to logits [..., C]."""
+        logits: Tensor = self.to_logits(outputs)
+        return logits
+
     def decode(self, z: Tensor, previous: Tensor) -> Tensor:
-        """Logits of every step at once, given the token before each.
+        """The decoder's outputs at every step at once, given the token before each.
 
         Args:
             z: Latent points, [B, Z].
             previous: The tokens before each step, int64 [B, T]; 0 before the first.
 
         Returns:
-            Logits, [B, T, C].
+            Outputs, [B, T, H].
         """
         layers, units = self.config.decoder_layers, self.config.decoder_hidden
         states = torch.tanh(self.to_state(z)).view(-1, layers, 2, units)
         hidden, cell = states.unbind(2)
         points = z.unsqueeze(1).expand(-1, previous.shape[1], -1)
-        inputs = torch.cat([self.embed(previous), points], dim=2)
+        inputs = torch.cat([F.embedding(previous, self.token_table()), points], dim=2)
         carried = (hidden.transpose(0, 1).contiguous(), cell.transpose(0, 1).contiguous())
-        outputs, _ = self.decoder(inputs, carried)
-        logits: Tensor = self.to_logits(outputs)
-        return logits
+        outputs: Tensor = self.decoder(inputs, carried)[0]
+        return outputs
 
     def bar(
         self, state: Tensor, embedding: Tensor, previous: Tensor, temperature: Tensor, noise: Tensor, bias: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
         """Sample one bar step by step, each token fed back into the next step.
 
         A token is argmax((logits + bias) / temperature + noise): exact sampling where the noise is standard Gumbel
@@ -117,7 +130,7 @@ class FlatVae(nn.Module):
         tokens, states, logits = [], [], []
         for step in range(STEPS_PER_BAR):
             state, output = self._step(state, F.embedding(previous, from_token) + from_point)
-            scores = self.to_logits(output)
+            scores = self.logits(output)
             wanted = scores + bias[:, step]
             previous = torch.where(sharp > 0, wanted / divisor + noise[:, step], wanted).argmax(dim=1)
             tokens.append(previous)
@@ -132,7 +145,7 @@ class FlatVae(nn.Module):
         """
         weights, biases = self._input_weights(0)
         size = self.config.embedding
-        from_token = self.embed.weight @ weights[:, :size].T
+        from_token = self.token_table() @ weights[:, :size].T
         from_point = embedding @ weights[:, size:].T + biases
         return from_token, from_point
 

@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from autoloops_engine.errors import ModelError
 from autoloops_export.models.config import ModelConfig
 from autoloops_export.models.flat import FlatVae
+from autoloops_export.models.groove import GrooveVae
 
-KINDS: Final[dict[str, type[FlatVae]]] = {"flat": FlatVae}
+KINDS: Final[dict[str, type[FlatVae]]] = {"flat": FlatVae, "groove": GrooveVae}
 
 
 class CheckpointCard(Struct, frozen=True):

@@ -15,7 +15,6 @@ from torch import Tensor
 
 from autoloops_engine.bundle.manifest import SCHEMA_VERSION, DataSource, Manifest, Output
 from autoloops_engine.bundle.write import write_bundle
-from autoloops_engine.codecs.melody import CODEC_NAME
 from autoloops_engine.errors import UsageError
 from autoloops_engine.inference.onnx_decoder import OnnxDecoder, open_decoder
 from autoloops_engine.inference.requests import DecodeRequest, decode
@@ -23,6 +22,7 @@ from autoloops_engine.inference.worker import monotonic_us
 from autoloops_engine.units import STEPS_PER_BAR, US_PER_MS
 from autoloops_export.data.windows import Dataset, DatasetManifest
 from autoloops_export.evaluation.figures import measure
+from autoloops_export.evaluation.loops import LoopSet, loops_of
 from autoloops_export.knobs import rank_knobs
 from autoloops_export.models.config import ModelConfig
 from autoloops_export.models.registry import build_model, load_card, load_model
@@ -76,8 +76,8 @@ def export_bundle(plan: ExportPlan, say: Say) -> Manifest:
     if not re.fullmatch(r"[a-z][a-z0-9_-]{0,63}", plan.out.name):
         raise UsageError(f"{plan.out.name!r} cannot name a bundle: use a-z, 0-9, - and _, a letter first.")
     config = load_card(plan.checkpoint).config
-    test, valid = (np.asarray(plan.dataset.splits[name].tokens) for name in ("test", "valid"))
-    _require_fit(config, plan.dataset.manifest, len(test), len(valid))
+    test, valid = (loops_of(plan.dataset.splits[name]) for name in ("test", "valid"))
+    _require_fit(config, plan.dataset.manifest, len(test.tokens), len(valid.tokens))
     module, _ = load_model(plan.checkpoint)
     trained, weights = cast("LoopModel", module), module.state_dict()
     reference = build_model(config).eval()
@@ -100,11 +100,13 @@ def shape_of(config: ModelConfig) -> ModelShape:
     """The sizes of a model's graphs."""
     return ModelShape(
         kind="flat",
-        output=Output(config.role, CODEC_NAME, config.classes),
+        output=Output(config.role, config.codec.name, config.classes),
         bars=config.bars,
         latent=config.latent,
         state=config.state,
         embedding=config.latent,
+        features=config.features,
+        extras=config.codec.extras,
     )
 
 
@@ -153,7 +155,7 @@ def _measured(
     decoder: OnnxDecoder,
     reference: LoopModel,
     trained: LoopModel,
-    held_out: tuple[np.ndarray, np.ndarray],
+    held_out: tuple[LoopSet, LoopSet],
     say: Say,
 ) -> tuple[Manifest, str]:
     """The finished manifest, without files, and the card."""
@@ -163,7 +165,7 @@ def _measured(
     )
     require_parity(parity)
     knobs, ranking = rank_knobs(decoder, valid, progress=say)
-    say(f"measuring on {len(test):,} test loops")
+    say(f"measuring on {len(test.tokens):,} test loops")
     figures = measure(decoder, test)
     say("measuring what storage costs")
     trained_figures = measure(TorchDecoder(trained, draft), test)

@@ -7,36 +7,40 @@ from torch import Tensor
 
 from autoloops_engine.bundle.manifest import Graph, GraphName, Output
 from autoloops_engine.bundle.manifest import Tensor as Port
+from autoloops_engine.codecs.registry import Extra
 from autoloops_engine.units import STEPS_PER_BAR
 
 
 class LoopModel(Protocol):
     """The three functions that the engine runs; any ``nn.Module`` that has them can be exported.
 
-    Axes: B batch (any size), T steps of a loop, C classes, Z latent, N bars with a state of their own
-    (flat models: 1), S all decoder states, E embedding of a bar (flat models: Z).
+    Axes: B batch (any size), T steps of a loop, F features of a step, C classes, Z latent, N bars with a state of
+    their own (flat models: 1), S all decoder states, E embedding of a bar (flat models: Z).
     """
 
     def encode(self, features: Tensor) -> tuple[Tensor, Tensor]:
-        """One-hot features [B, T, C] to mu and sigma, each [B, Z]."""
+        """Features [B, T, F] (melodies: one-hot) to mu and sigma, each [B, Z]."""
 
     def start(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Z [B, Z] to the state before each bar [B, N, S] and the bars' embeddings [B, N, E]."""
 
     def bar(
         self, state: Tensor, embedding: Tensor, previous: Tensor, temperature: Tensor, noise: Tensor, bias: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
         """Samples a bar.
 
         Takes the state [B, S], the bar's embedding [B, E], the token before int64 [B], the temperature [B], Gumbel
         noise [B, 16, C] and a bias on the logits [B, 16, C]; answers tokens int64 [B, 16], the state after every step
-        [B, 16, S] and the logits before bias and temperature [B, 16, C].
+        [B, 16, S], the logits before bias and temperature [B, 16, C], and the codec's extras [B, 16, size], if any.
         """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ModelShape:
-    """The sizes that a manifest states."""
+    """The sizes that a manifest states.
+
+    ``features`` is F, 0 for one-hot tokens; ``extras`` are what the codec has beside tokens, states and logits.
+    """
 
     kind: Literal["flat", "hierarchical"]
     output: Output
@@ -44,6 +48,8 @@ class ModelShape:
     latent: int
     state: int
     embedding: int
+    features: int = 0
+    extras: tuple[Extra, ...] = ()
 
     @property
     def steps(self) -> int:
@@ -62,7 +68,9 @@ class ModelShape:
         step, classes = STEPS_PER_BAR, self.output.classes
         return {
             "encoder": Graph(
-                "encoder.onnx", (_floats("features", self.steps, classes),), (_floats("mu", z), _floats("sigma", z))
+                "encoder.onnx",
+                (_floats("features", self.steps, self.features or classes),),
+                (_floats("mu", z), _floats("sigma", z)),
             ),
             "start": Graph("start.onnx", (_floats("z", z),), (_floats("state", n, s), _floats("embeddings", n, e))),
             "bar": Graph(
@@ -79,6 +87,7 @@ class ModelShape:
                     Port("tokens", "int64", ("batch", step)),
                     _floats("states", step, s),
                     _floats("logits", step, classes),
+                    *(_floats(extra.name, step, extra.size) for extra in self.extras),
                 ),
             ),
         }

@@ -51,7 +51,7 @@ class _Bar(nn.Module):
 
     def forward(
         self, state: Tensor, embedding: Tensor, previous: Tensor, temperature: Tensor, noise: Tensor, bias: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor]:
+    ) -> tuple[Tensor, ...]:
         return self.model.bar(state, embedding, previous, temperature, noise, bias)
 
 

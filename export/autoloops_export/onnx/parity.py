@@ -17,7 +17,7 @@ from autoloops_engine.bundle.manifest import ParityReport
 from autoloops_engine.errors import ModelError
 from autoloops_engine.inference.decoder import Decoder, Floats, Tokens
 from autoloops_engine.units import STEPS_PER_BAR
-from autoloops_export.evaluation.loops import forcing_bias, one_hot
+from autoloops_export.evaluation.loops import features_of, forcing_bias, random_loops
 from autoloops_export.onnx.contract import LoopModel
 
 POINTS: Final = 1_000
@@ -96,7 +96,7 @@ def _compare_batch(
     manifest = decoder.manifest
     classes, steps = manifest.outputs[0].classes, manifest.bars * STEPS_PER_BAR
     forced = rng.integers(0, classes, (size, steps))
-    features = one_hot(forced, classes)
+    features = features_of(manifest, random_loops(manifest, forced, rng))
     for name, found, wanted in zip(
         ("mu", "sigma"), decoder.encode(features), model.encode(torch.from_numpy(features)), strict=True
     ):
@@ -146,9 +146,11 @@ def _forced(
 ) -> tuple[Floats, Tokens]:
     inputs = inputs.forcing(tokens)
     found = decoder.bar(*inputs.arrays())
-    _, states, logits = model.bar(*inputs.tensors())
+    _, states, logits, *extras = model.bar(*inputs.tensors())
     measured.compare("states", found.states, states)
     measured.compare("logits", found.logits, logits)
+    for port, one, other in zip(decoder.manifest.graphs["bar"].outputs[3:], found.extras, extras, strict=True):
+        measured.compare(port.name, one, other)
     if not np.array_equal(found.tokens, tokens):
         raise ModelError("The bar graph ignores its bias: add it to the logits before choosing a token.")
     return found.states[:, -1], found.tokens[:, -1]
@@ -158,7 +160,7 @@ def _sampled(
     model: LoopModel, decoder: Decoder, inputs: _Inputs, first: int, bar: int, measured: _Measured
 ) -> tuple[Floats, Tokens]:
     found = decoder.bar(*inputs.arrays())
-    _, _, logits = model.bar(*inputs.forcing(found.tokens).tensors())
+    _, _, logits, *_ = model.bar(*inputs.forcing(found.tokens).tensors())
     sharp = inputs.temperature[:, None, None]
     scores = logits.numpy() + inputs.bias
     perturbed = np.where(sharp > 0, scores / np.where(sharp > 0, sharp, 1) + inputs.noise, scores)

@@ -39,8 +39,8 @@ class TorchDecoder:
     ) -> DecodedSteps:
         """See :meth:`autoloops_engine.inference.decoder.Decoder.bar`."""
         inputs = (state, embedding, previous, temperature, noise, bias)
-        tokens, states, logits = self._model.bar(*(_tensor(array) for array in inputs))
-        return DecodedSteps(tokens.numpy(), states.numpy(), logits.numpy())
+        tokens, states, logits, *extras = self._model.bar(*(_tensor(array) for array in inputs))
+        return DecodedSteps(tokens.numpy(), states.numpy(), logits.numpy(), tuple(extra.numpy() for extra in extras))
 
 
 def _tensor(array: Floats | Tokens) -> torch.Tensor:

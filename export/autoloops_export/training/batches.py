@@ -1,16 +1,23 @@
-"""Batches of training windows: packs in their shares, each window in a random transposition."""
+"""Batches of training windows: packs in their shares, lines transposed at random, drums recombined."""
 
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 import numpy.typing as npt
+import torch
+from torch import Tensor
 
+from autoloops_engine.codecs.drums import VOICES, hits_of, tokens_of
+from autoloops_engine.units import STEPS_PER_BAR
 from autoloops_export.data.melody import FIRST_PITCH_CLASS
 from autoloops_export.data.roles import LOWEST_PITCH, Role
 from autoloops_export.data.windows import SplitWindows
+from autoloops_export.models.loops import Loops, loops_from
 from autoloops_export.training.recipe import DataArguments
 
 ROWS_AT_ONCE: Final = 1 << 16
+# Voices that go together: kick; snare and toms; hats and cymbals.
+LIMBS: Final = ([0], [1, 4, 5, 6], [2, 3, 7, 8])
 
 
 class BatchSampler:
@@ -19,20 +26,43 @@ class BatchSampler:
     def __init__(
         self, windows: SplitWindows, pack_names: list[str], role: Role, arguments: DataArguments, seed: int
     ) -> None:
-        self._tokens = windows.tokens
+        self._windows, self._role, self._recombine = windows, role, arguments.recombine
         self._cumulative = np.cumsum(window_weights(windows.packs, pack_names, arguments.balance))
-        self._lowest_shift, self._highest_shift = shift_ranges(windows.tokens, role, arguments)
+        if role.kind == "line":
+            self._lowest_shift, self._highest_shift = shift_ranges(windows.tokens, role, arguments)
         self.generator = np.random.default_rng(seed)
 
-    def draw(self, size: int) -> npt.NDArray[np.int64]:
-        """Tokens int64 [size, steps]."""
+    def draw(self, size: int) -> Loops:
+        """A batch of ``size`` loops."""
         points = self.generator.random(size) * self._cumulative[-1]
-        rows = np.minimum(np.searchsorted(self._cumulative, points, side="right"), len(self._tokens) - 1)
+        rows = np.minimum(np.searchsorted(self._cumulative, points, side="right"), len(self._windows) - 1)
+        loops = loops_from(self._windows, rows)
+        if self._role.kind == "drums":
+            return self._recombined(loops)
+        return Loops(self._transposed(loops.tokens, rows))
+
+    def _transposed(self, tokens: Tensor, rows: npt.NDArray[np.int64]) -> Tensor:
         lowest, highest = self._lowest_shift[rows], self._highest_shift[rows]
-        shifts = lowest + np.floor(self.generator.random(size) * (highest - lowest + 1)).astype(np.int64)
-        tokens = self._tokens[rows].astype(np.int64)
-        moved: npt.NDArray[np.int64] = tokens + np.where(tokens >= FIRST_PITCH_CLASS, shifts[:, None], 0)
-        return moved
+        shifts = lowest + np.floor(self.generator.random(len(rows)) * (highest - lowest + 1)).astype(np.int64)
+        return tokens + (tokens >= FIRST_PITCH_CLASS) * torch.from_numpy(shifts)[:, None]
+
+    def _recombined(self, loops: Loops) -> Loops:
+        """Some windows take a bar, or the voices of a hand or foot, from another: what a drummer might do as well."""
+        size, steps = loops.tokens.shape
+        if not self._recombine or loops.touch is None:
+            return loops
+        chosen = self.generator.random(size) < self._recombine
+        others = self.generator.permutation(size)
+        kinds = self.generator.integers(0, len(LIMBS) + 1, size)
+        taken = np.zeros((size, steps, len(VOICES)), dtype=bool)
+        for limb, voices in enumerate(LIMBS):
+            taken[np.ix_(kinds == limb, range(steps), voices)] = True
+        taken[kinds == len(LIMBS), STEPS_PER_BAR:] = True
+        taken[~chosen] = False
+        hits = hits_of(loops.tokens.numpy())
+        tokens = tokens_of(np.where(taken, hits[others], hits))
+        touch = torch.where(torch.from_numpy(taken)[..., None], loops.touch[torch.from_numpy(others)], loops.touch)
+        return Loops(torch.from_numpy(tokens), touch)
 
 
 def window_weights(
@@ -56,7 +86,7 @@ def window_weights(
 
 
 def shift_ranges(
-    tokens: npt.NDArray[np.uint8], role: Role, arguments: DataArguments
+    tokens: npt.NDArray[np.integer[Any]], role: Role, arguments: DataArguments
 ) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
     """The lowest and the highest transposition of each window, [windows] each, in semitones.
 

@@ -1,4 +1,7 @@
-"""The loss: reconstruction and closed-form KL, with the decoder fed partly on its own samples."""
+"""The loss: reconstruction and closed-form KL, with the decoder fed partly on its own samples.
+
+Drums add the squared errors of velocities and offsets at the hits, as GrooVAE does.
+"""
 
 from dataclasses import dataclass
 
@@ -7,6 +10,8 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from autoloops_export.models.flat import FlatVae
+from autoloops_export.models.groove import GrooveVae
+from autoloops_export.models.loops import Loops
 
 
 @dataclass(frozen=True, slots=True)
@@ -14,16 +19,26 @@ class Terms:
     """What a batch costs.
 
     Attributes:
-        loss: Reconstruction plus weighted KL above the free bits, nats a window.
+        loss: Reconstruction, weighted KL above the free bits and weighted errors of touch, a window.
         reconstruction: Nats a window.
         kl: Nats a window.
         correct: Share of steps whose likeliest token is right, given the inputs the decoder had.
+        touch: The weighted squared errors of velocities and offsets, a window; 0 without drums.
     """
 
     loss: Tensor
     reconstruction: Tensor
     kl: Tensor
     correct: Tensor
+    touch: Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class TouchWeights:
+    """What the squared error of a hit costs: of its velocity (0 to 1) and of its offset (-1 to 1)."""
+
+    velocity: float = 1.0
+    offset: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -32,11 +47,6 @@ class Feeding:
 
     sampling: float = 0.0
     dropout: float = 0.0
-
-
-def one_hot(tokens: Tensor, classes: int) -> Tensor:
-    """Tokens [B, T] to features float32 [B, T, C]."""
-    return F.one_hot(tokens, classes).float()
 
 
 def shifted(tokens: Tensor) -> Tensor:
@@ -51,36 +61,50 @@ def kl_nats(mu: Tensor, sigma: Tensor) -> Tensor:
 
 def elbo(
     model: FlatVae,
-    tokens: Tensor,
+    loops: Loops,
     beta: float,
     free_bits_nats: float,
     feeding: Feeding,
     generator: torch.Generator,
     precision: torch.dtype,
+    weights: TouchWeights = TouchWeights(),
 ) -> Terms:
-    """The terms of a batch of tokens, int64 [B, T].
+    """The terms of a batch.
 
     Free bits count on the total KL of a window (MusicVAE's code does so, whatever its comment says).
     """
+    tokens = loops.tokens
     device = tokens.device
 
     def fast() -> torch.autocast:
         return torch.autocast(device.type, precision, enabled=precision != torch.float32)
 
     with fast():
-        summary = model.summarise(one_hot(tokens, model.config.classes))
+        summary = model.summarise(model.features(loops))
     mu, sigma = model.posterior(summary.float())
     z = mu + sigma * torch.randn(mu.shape, generator=generator, device=device)
     with fast():
         inputs = _fed(model, z, tokens, feeding, generator)
-        logits = model.decode(z, inputs)
+        outputs = model.decode(z, inputs)
+        logits = model.logits(outputs)
     logits = logits.float()
     per_step = F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), reduction="sum")
     reconstruction = per_step / len(tokens)
     kl = kl_nats(mu, sigma).sum(1)
-    loss = reconstruction + beta * (kl - free_bits_nats).clamp(min=0).mean()
+    touch = _touch_cost(model, outputs.float(), loops, weights)
+    loss = reconstruction + beta * (kl - free_bits_nats).clamp(min=0).mean() + touch
     correct = (logits.detach().argmax(2) == tokens).float().mean()
-    return Terms(loss, reconstruction.detach(), kl.mean().detach(), correct)
+    return Terms(loss, reconstruction.detach(), kl.mean().detach(), correct, touch.detach())
+
+
+def _touch_cost(model: FlatVae, outputs: Tensor, loops: Loops, weights: TouchWeights) -> Tensor:
+    """The weighted squared errors of velocities and offsets at the true hits, a window."""
+    if not isinstance(model, GrooveVae) or loops.touch is None:
+        return outputs.new_zeros(())
+    velocities, offsets = model.touch(outputs, loops.tokens)
+    loud = (velocities - loops.touch[..., 0]).square().sum()
+    timed = (offsets - loops.touch[..., 1]).square().sum()
+    return (weights.velocity * loud + weights.offset * timed) / len(loops.tokens)
 
 
 @torch.no_grad()
@@ -93,7 +117,7 @@ def _fed(model: FlatVae, z: Tensor, tokens: Tensor, feeding: Feeding, generator:
     device = tokens.device
     source = tokens
     if feeding.sampling > 0:
-        logits = model.decode(z, shifted(tokens)).float()
+        logits = model.logits(model.decode(z, shifted(tokens))).float()
         uniform = torch.rand(logits.shape, generator=generator, device=device).clamp(1e-9, 1 - 1e-7)
         sampled = (logits - (-uniform.log()).log()).argmax(2)
         chosen = torch.rand(tokens.shape, generator=generator, device=device) < feeding.sampling

@@ -31,6 +31,8 @@ class DataArguments:
     """Semitones a window may be moved down, within the role's range."""
     transpose_up: int = 6
     """Semitones a window may be moved up, within the role's range."""
+    recombine: float = 0.0
+    """Share of a batch's drum windows that take some voices, or a bar, from another window of the batch."""
     min_windows: int = 500
     """Training on fewer windows is refused."""
 
@@ -40,6 +42,7 @@ class DataArguments:
         _check(sum(self.balance.values()) <= 1 + 1e-9, "data.balance may not sum to more than 1.")
         _check(0 <= self.transpose_down <= 12, "data.transpose_down must lie between 0 and 12.")
         _check(0 <= self.transpose_up <= 12, "data.transpose_up must lie between 0 and 12.")
+        _check(0 <= self.recombine <= 1, "data.recombine must lie between 0 and 1.")
         _check(self.min_windows >= 1, "data.min_windows must be at least 1.")
 
 
@@ -63,6 +66,10 @@ class ObjectiveArguments:
     """Progress of the run at which half of that share is reached."""
     input_dropout: float = 0.0
     """Share of the decoder's inputs that are blanked to "no event"."""
+    velocity_weight: float = 1.0
+    """What the squared error of a hit's velocity costs, in nats (drums)."""
+    offset_weight: float = 1.0
+    """What the squared error of a hit's offset in half steps costs, in nats (drums)."""
 
     def __post_init__(self) -> None:
         """Check the ranges."""
@@ -73,6 +80,8 @@ class ObjectiveArguments:
         _check(0 < self.kl_gain < 1, "objective.kl_gain must lie between 0 and 1.")
         _check(0 <= self.sampling <= 1, "objective.sampling must lie between 0 and 1.")
         _check(0 < self.sampling_middle < 1, "objective.sampling_middle must lie between 0 and 1.")
+        _check(self.velocity_weight >= 0, "objective.velocity_weight may not be negative.")
+        _check(self.offset_weight >= 0, "objective.offset_weight may not be negative.")
         _check(0 <= self.input_dropout < 1, "objective.input_dropout must lie between 0 and 1.")
 
 

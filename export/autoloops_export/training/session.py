@@ -49,6 +49,7 @@ class _Telemetry(Observer):
             "train/loss": float(terms.loss.detach()),
             "train/reconstruction_nats": float(terms.reconstruction),
             "train/kl_nats": float(terms.kl),
+            "train/touch": float(terms.touch),
             "train/accuracy": float(terms.correct),
             "train/kl_weight": report.kl_weight,
             "train/learning_rate": report.learning_rate,
@@ -66,6 +67,7 @@ class _Telemetry(Observer):
             f"step {step:,}: free-running {metrics.free_at_1:.3f} (T=1), {metrics.free_at_02:.3f} (mean, T=0.2); "
             f"teacher-forced {metrics.teacher_forced:.3f}; KL {metrics.kl:.1f} nats in "
             f"{metrics.active_dimensions:.0f} dimensions; reconstruction {metrics.reconstruction:.2f} nats"
+            f"{_touch(metrics)}"
             f"{'; best so far' if is_best else ''}",
             highlight=False,
             soft_wrap=True,
@@ -116,6 +118,12 @@ def train_run(recipe: Recipe, dataset: Dataset, folder: Path, *, minutes: float 
     console.print(f"Training ended after {trainer.counters.step:,} steps: {ending}.", highlight=False, soft_wrap=True)
     if (folder / BEST).exists():
         console.print(f"The best weights are in {folder / BEST}.", highlight=False, soft_wrap=True)
+
+
+def _touch(metrics: Metrics) -> str:
+    if not metrics.velocity_error:
+        return ""
+    return f"; velocity off by {metrics.velocity_error:.3f}, timing by {metrics.offset_error:.3f} half steps"
 
 
 @contextlib.contextmanager

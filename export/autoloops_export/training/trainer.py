@@ -13,12 +13,13 @@ from torch import Tensor
 from autoloops_engine.errors import UsageError
 from autoloops_export.data.roles import role_named
 from autoloops_export.data.windows import Dataset
+from autoloops_export.models.loops import Loops, loops_from
 from autoloops_export.models.registry import CheckpointCard, build_model, save_model
 from autoloops_export.training import schedules
 from autoloops_export.training.batches import BatchSampler
 from autoloops_export.training.checkpoints import Counters, load_resume, save_resume
 from autoloops_export.training.measure import Metrics, measure
-from autoloops_export.training.objective import Feeding, Terms, elbo
+from autoloops_export.training.objective import Feeding, Terms, TouchWeights, elbo
 from autoloops_export.training.recipe import Recipe
 
 BEST: Final = "best.safetensors"
@@ -132,11 +133,11 @@ class Trainer:
                 "exp_avg_sq": torch.zeros_like(parameter),
             }
 
-    def _validation(self, dataset: Dataset) -> Tensor:
-        """Validation tokens int64 [N, T], evenly spread over the tunes when there are more than are measured."""
-        tokens = dataset.splits["valid"].tokens
-        stride = -(-len(tokens) // self.recipe.run.evaluate_windows)
-        return torch.from_numpy(tokens[::stride].astype("int64")).to(self.device)
+    def _validation(self, dataset: Dataset) -> Loops:
+        """Validation loops, evenly spread over the tunes when there are more than are measured."""
+        windows = dataset.splits["valid"]
+        stride = -(-len(windows) // self.recipe.run.evaluate_windows)
+        return loops_from(windows, slice(None, None, stride)).to(self.device)
 
     @property
     def progress(self) -> float:
@@ -151,10 +152,12 @@ class Trainer:
         weight = schedules.kl_weight(objective, counters.kl_weight, progress)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        tokens = torch.from_numpy(self.sampler.draw(self.recipe.run.batch_size)).to(self.device)
+        loops = self.sampler.draw(self.recipe.run.batch_size).to(self.device)
         feeding = Feeding(schedules.sampling_share(objective, progress), objective.input_dropout)
         self.model.train()
-        terms = elbo(self.model, tokens, weight, objective.free_bits_nats, feeding, self.generator, self.precision)
+        touch = TouchWeights(objective.velocity_weight, objective.offset_weight)
+        free = objective.free_bits_nats
+        terms = elbo(self.model, loops, weight, free, feeding, self.generator, self.precision, touch)
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(terms.loss)
         norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), options.clip_norm))
