@@ -155,6 +155,12 @@ class OscEdge:
         """All who want notes, beats and bars from the player."""
         return self._registry.listeners()
 
+    def adopt(self, listener: Listener, now_us: int) -> None:
+        """Take over a listener that a former edge knew."""
+        peer = (listener.host, listener.port)
+        if peer not in self._registry.destinations():
+            self._registry.listen(peer, None, listener.lookahead_us, now_us)
+
     def take_listeners_change(self) -> bool:
         """Whether ``listeners`` answers something new since this was last asked."""
         return self._registry.take_change()

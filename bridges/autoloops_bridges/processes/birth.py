@@ -18,10 +18,14 @@ class Birth(Struct, frozen=True):
 
     Attributes:
         options: What the performer asked for.
+        shared: Path of the shared memory.
+        generation: 0 for the first of its kind; one that replaces another counts up.
         sockets: By name, a descriptor that was inherited, or on Windows what ``socket.share`` made, in base64.
     """
 
     options: PlayOptions
+    shared: str
+    generation: int
     sockets: dict[str, int | str]
 
 
@@ -29,11 +33,15 @@ class Born(Struct, frozen=True):
     """The same, ready to use: the sockets are open."""
 
     options: PlayOptions
+    shared: str
+    generation: int
     sockets: dict[str, socket.socket]
 
 
-def give_birth(module: str, options: PlayOptions, sockets: dict[str, socket.socket]) -> subprocess.Popen[bytes]:
-    """Start ``python -m module`` with options and sockets, in a process group of its own.
+def give_birth(
+    module: str, options: PlayOptions, shared: str, generation: int, sockets: dict[str, socket.socket]
+) -> subprocess.Popen[bytes]:
+    """Start ``python -m module`` in a process group of its own.
 
     A Ctrl-C in the terminal reaches the parent only, which then closes the life lines.
     """
@@ -44,17 +52,22 @@ def give_birth(module: str, options: PlayOptions, sockets: dict[str, socket.sock
         arguments["pass_fds"] = [each.fileno() for each in sockets.values()]
         arguments["process_group"] = 0
     child = subprocess.Popen([sys.executable, "-m", module], **arguments)
-    birth = Birth(options, {name: _shared(each, child.pid) for name, each in sockets.items()})
+    given = {name: _shared(each, child.pid) for name, each in sockets.items()}
     assert child.stdin is not None
-    child.stdin.write(msgspec.json.encode(birth) + b"\n")
-    child.stdin.close()
+    try:
+        child.stdin.write(msgspec.json.encode(Birth(options, shared, generation, given)) + b"\n")
+        child.stdin.close()
+    except OSError:
+        # It died at once; whoever waits for it will notice.
+        child.kill()
     return child
 
 
 def be_born() -> Born:
     """What the parent gave this process. Blocks: until the parent wrote it."""
     birth = msgspec.json.decode(sys.stdin.buffer.readline(), type=Birth)
-    return Born(birth.options, {name: _adopted(shared) for name, shared in birth.sockets.items()})
+    sockets = {name: _adopted(shared) for name, shared in birth.sockets.items()}
+    return Born(birth.options, birth.shared, birth.generation, sockets)
 
 
 def _shared(each: socket.socket, pid: int) -> int | str:

@@ -1,12 +1,14 @@
-"""``autoloops play``: a thin parent that starts the two processes and ends them together.
+"""``autoloops play``: a thin parent that starts the two processes, replaces the one that dies and ends them together.
 
 ::
 
     parent ──life line──▶ main ◀──wire──▶ player
        └─────life line────────────────────▶ ┘
             UDP socket: main receives and answers, the player sends timed events
+            shared memory: heartbeats, sounding notes, connections, session
 
 A child whose life line closes ends every note and leaves, so the parent's death, however sudden, is the end of both.
+The parent keeps both ends of the wire and the UDP socket, so that a successor finds them as they were.
 """
 
 import queue
@@ -17,19 +19,35 @@ import subprocess
 import sys
 import threading
 from types import FrameType
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
 from autoloops_bridges.processes.birth import give_birth
+from autoloops_bridges.processes.clock import monotonic_us
 from autoloops_bridges.processes.options import PlayOptions
+from autoloops_bridges.processes.shared import Shared, shared_path
+from autoloops_bridges.processes.supervisor import HUNG_MAIN_US, HUNG_PLAYER_US, Watch
 from autoloops_engine.errors import PortError
 
-MAIN = "autoloops_bridges.processes.main"
-PLAYER = "autoloops_bridges.processes.player"
+MAIN: Final = "main"
+PLAYER: Final = "player"
 # Enough for the bursts of a busy surface while a model is loaded.
-_RECEIVE_BUFFER_BYTES = 4 << 20
-_LEAVE_S = 3.0
-_MAX_SEED = 2**31 - 1
+_RECEIVE_BUFFER_BYTES: Final = 4 << 20
+_LEAVE_S: Final = 3.0
+_MAX_SEED: Final = 2**31 - 1
+_TICK_S: Final = 0.05
+# A first process that dies this often before it ever worked will not work at all.
+_HOPELESS: Final = 3
+
+
+class _Death(NamedTuple):
+    name: str
+    generation: int
+
+
+class _Signal(NamedTuple):
+    number: int
 
 
 def launch(options: PlayOptions) -> int:
@@ -43,24 +61,107 @@ def launch(options: PlayOptions) -> int:
     """
     if options.seed is None:
         options = replace(options, seed=secrets.randbelow(_MAX_SEED + 1))
-    happened: queue.SimpleQueue[str] = queue.SimpleQueue()
+    happened: queue.SimpleQueue[_Death | _Signal] = queue.SimpleQueue()
     _watch_signals(happened)
     with bind_osc(options.osc_host, options.osc_port) as osc:
-        for_main, for_player = socket.socketpair()
-        lives = {name: socket.socketpair() for name in (MAIN, PLAYER)}
-        children: dict[str, subprocess.Popen[bytes]] = {}
+        family = _Family(options, osc, happened)
         try:
-            for name, wire in ((PLAYER, for_player), (MAIN, for_main)):
-                children[name] = give_birth(name, options, {"osc": osc, "wire": wire, "life": lives[name][1]})
-                lives[name][1].close()
-                threading.Thread(target=_wait, args=(name, children[name], happened), daemon=True).start()
-            ended = happened.get()
+            return family.live()
         finally:
-            for ours, _ in lives.values():
-                ours.close()
-            for child in children.values():
-                _let_go(child)
-    return _status(ended, children)
+            family.part()
+
+
+class _Family:
+    """The two children, with what they share."""
+
+    def __init__(
+        self, options: PlayOptions, osc: socket.socket, happened: "queue.SimpleQueue[_Death | _Signal]"
+    ) -> None:
+        self._options = options
+        self._osc = osc
+        self._happened = happened
+        self._path = shared_path(osc.getsockname()[1])
+        self._shared = Shared(self._path)
+        for_main, for_player = socket.socketpair()
+        self._wires = {MAIN: for_main, PLAYER: for_player}
+        self._watches = {PLAYER: Watch(HUNG_PLAYER_US), MAIN: Watch(HUNG_MAIN_US)}
+        self._children: dict[str, subprocess.Popen[bytes]] = {}
+        self._lives: dict[str, socket.socket] = {}
+        self._due_us = dict.fromkeys(self._watches, 0)
+
+    def live(self) -> int:
+        """Until a signal comes or a child ends for good; the exit status."""
+        while True:
+            now_us = monotonic_us()
+            for name, due_us in list(self._due_us.items()):
+                if now_us >= due_us:
+                    del self._due_us[name]
+                    self._bear(name)
+            try:
+                event = self._happened.get(timeout=_TICK_S)
+            except queue.Empty:
+                self._end_the_hung()
+                continue
+            if isinstance(event, _Signal):
+                return 0
+            status = self._bury(event)
+            if status is not None:
+                return status
+
+    def part(self) -> None:
+        """Let both end their notes and leave; who does not in time is ended."""
+        for life in self._lives.values():
+            life.close()
+        for child in self._children.values():
+            try:
+                child.wait(_LEAVE_S)
+            except subprocess.TimeoutExpired:
+                child.kill()
+                child.wait()
+
+    def _bear(self, name: str) -> None:
+        watch = self._watches[name]
+        ours, theirs = socket.socketpair()
+        sockets = {"osc": self._osc, "wire": self._wires[name], "life": theirs}
+        module = f"autoloops_bridges.processes.{name}"
+        watch.born(monotonic_us())
+        child = give_birth(module, self._options, str(self._path), watch.generation, sockets)
+        theirs.close()
+        if name in self._lives:
+            self._lives[name].close()
+        self._lives[name] = ours
+        self._children[name] = child
+        death = _Death(name, watch.generation)
+        threading.Thread(target=self._wait, args=(child, death), daemon=True).start()
+
+    def _wait(self, child: subprocess.Popen[bytes], death: _Death) -> None:
+        child.wait()
+        self._happened.put(death)
+
+    def _end_the_hung(self) -> None:
+        now_us = monotonic_us()
+        for name, watch in self._watches.items():
+            child = self._children.get(name)
+            alive = child is not None and name not in self._due_us
+            if child is not None and alive and watch.is_hung(self._shared.last_beat_us(name), now_us):
+                child.kill()
+
+    def _bury(self, death: _Death) -> int | None:
+        """A child is gone: the exit status if that is the end, else its successor is on its way."""
+        watch, child = self._watches[death.name], self._children[death.name]
+        if death.name == MAIN and child.returncode == 0:
+            return 0
+        worked = self._shared.last_beat_us(death.name) >= watch.born_us
+        if death.name == MAIN and child.returncode == 1 and death.generation == 0:
+            # It said on standard error what is wrong.
+            return 1
+        now_us = monotonic_us()
+        pause_us = watch.died(now_us)
+        if not worked and death.generation + 1 >= _HOPELESS and watch.deaths > death.generation:
+            sys.stderr.write(f"The {death.name} process dies whenever it starts; `autoloops doctor` tells more.\n")
+            return 1
+        self._due_us[death.name] = now_us + pause_us
+        return None
 
 
 def bind_osc(host: str, port: int) -> socket.socket:
@@ -83,34 +184,10 @@ def bind_osc(host: str, port: int) -> socket.socket:
     return osc
 
 
-def _watch_signals(happened: queue.SimpleQueue[str]) -> None:
+def _watch_signals(happened: "queue.SimpleQueue[_Death | _Signal]") -> None:
     def heard(number: int, frame: FrameType | None) -> None:
-        happened.put("signal")
+        happened.put(_Signal(number))
 
     for name in ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK"):
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), heard)
-
-
-def _wait(name: str, child: subprocess.Popen[bytes], happened: queue.SimpleQueue[str]) -> None:
-    child.wait()
-    happened.put(name)
-
-
-def _let_go(child: subprocess.Popen[bytes]) -> None:
-    try:
-        child.wait(_LEAVE_S)
-    except subprocess.TimeoutExpired:
-        child.kill()
-        child.wait()
-
-
-def _status(ended: str, children: dict[str, subprocess.Popen[bytes]]) -> int:
-    if ended == "signal":
-        return 0
-    status = children[ended].returncode
-    if status != 0 and not (ended == MAIN and status == 1):
-        # Status 1 of main means that it said what was wrong; anything else nobody has told of.
-        name = ended.rpartition(".")[2]
-        sys.stderr.write(f"The {name} process ended with status {status}; please report what was done.\n")
-    return 1 if status != 0 else 0

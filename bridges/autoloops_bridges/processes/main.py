@@ -6,7 +6,11 @@ import signal
 import socket
 import sys
 from collections import deque
+from pathlib import Path
 from typing import Final
+
+import msgspec
+from msgspec import Struct
 
 from autoloops_bridges.osc.edge import Datagram, OscEdge
 from autoloops_bridges.osc.ntp import NtpClock
@@ -15,16 +19,20 @@ from autoloops_bridges.processes.clock import monotonic_us, wall_us
 from autoloops_bridges.processes.controllers import Controllers
 from autoloops_bridges.processes.parts import LoadedPart, decode_budget, keep_budget, load_parts
 from autoloops_bridges.processes.report import BarLines, Printer, start_lines
+from autoloops_bridges.processes.shared import Shared
 from autoloops_bridges.processes.stats import Named, Stats, flat
 from autoloops_bridges.processes.wire import Wire
 from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.inference.requests import Decoded, Failed
 from autoloops_engine.inference.worker import InferenceWorker
 from autoloops_engine.messages import (
+    Ask,
     EndAfter,
     Ended,
     FromPlayer,
     Frozen,
+    Hello,
+    Listener,
     MidiIn,
     PlayerStats,
     PortsState,
@@ -34,6 +42,7 @@ from autoloops_engine.messages import (
     encode,
 )
 from autoloops_engine.session.core import Session
+from autoloops_engine.session.state import SessionState
 from autoloops_engine.session.surface import Target
 from autoloops_engine.units import US_PER_MS, US_PER_S
 
@@ -42,6 +51,16 @@ _MAX_PACKETS: Final = 2_000
 _MAX_PACKET_BYTES: Final = 65_536
 # The models are loaded long before; should the player not answer, the show goes on without its ports' names.
 _PORTS_PATIENCE_US: Final = 1_500_000
+# The parent takes a main process that is silent for 1.2 s for hung.
+_BEAT_US: Final = 250 * US_PER_MS
+_KEEP_US: Final = US_PER_S // 30
+
+
+class Left(Struct, frozen=True):
+    """What a main process leaves to its successor."""
+
+    session: SessionState
+    listeners: tuple[Listener, ...]
 
 
 class MainProcess:
@@ -62,7 +81,10 @@ class MainProcess:
         self._parts = parts
         self._budget = decode_budget(parts)
         assert born.options.seed is not None
-        self._session = Session([part.setup for part in parts], born.options.seed, born.options.tempo_bpm)
+        self._generation = born.generation
+        self._shared = Shared(Path(born.shared))
+        setups = [part.setup for part in parts]
+        self._session = Session(setups, born.options.seed, born.options.tempo_bpm, born.generation)
         self._clock = NtpClock(now_us, wall_us())
         self._observe_us = now_us + US_PER_S
         static = [(address.host, address.port) for address in born.options.osc_send]
@@ -73,7 +95,9 @@ class MainProcess:
         self._worker = InferenceWorker(self._on_answer, monotonic_us)
         self._printer = printer
         self._bar_lines = BarLines(born.options.parts)
-        self._greet_by_us: int | None = now_us + _PORTS_PATIENCE_US
+        self._greet_by_us = now_us + _PORTS_PATIENCE_US if born.generation == 0 else None
+        self._keep_us = now_us
+        self._kept = b""
         self._ended = False
 
     def run(self) -> None:
@@ -82,20 +106,50 @@ class MainProcess:
             self._worker.use(part.setup.name, part.decoder)
         self._worker.start()
         self._session.set_budget(self._budget.total_us)
-        if self._options.bars is not None:
-            self._wire.send(encode(EndAfter(self._options.bars)))
-        if not self._options.stopped:
-            self._session.act(Target("start"), (), monotonic_us())
+        self._take_up()
         while not self._ended:
             self._work(monotonic_us())
             self._wait()
         self._worker.stop()
         keep_budget(self._parts, self._budget)
 
+    def _take_up(self) -> None:
+        """Begin the session, or go on with the one that a main process that died left in shared memory."""
+        if self._generation == 0:
+            self._send_end()
+            if not self._options.stopped:
+                self._session.act(Target("start"), (), monotonic_us())
+            return
+        try:
+            left = msgspec.json.decode(self._shared.session.read(), type=Left)
+        except msgspec.DecodeError:
+            self._printer.line("The main process was replaced; what was set is lost, the music goes on.")
+            self._wire.send(encode(Ask()))
+            return
+        self._session.restore(left.session)
+        for listener in left.listeners:
+            self._edge.adopt(listener, monotonic_us())
+        self._printer.line("The main process was replaced; the session goes on.")
+
+    def _send_end(self) -> None:
+        if self._options.bars is not None:
+            self._wire.send(encode(EndAfter(self._options.bars)))
+
+    def _keep(self, now_us: int) -> None:
+        """Leave in shared memory what a successor needs, when it changed, thirty times a second at most."""
+        if now_us < self._keep_us:
+            return
+        self._keep_us = now_us + _KEEP_US
+        left = msgspec.json.encode(Left(self._session.state(), self._edge.listeners()))
+        if left != self._kept:
+            self._shared.session.write(left)
+            self._kept = left
+
     def _wait(self) -> None:
         now_us = monotonic_us()
+        self._shared.beat("main", now_us)
         deadlines_us = [self._observe_us, self._session.next_deadline_us(), self._edge.next_deadline_us(now_us)]
-        deadlines_us.append(self._greet_by_us)
+        deadlines_us += [self._greet_by_us, now_us + _BEAT_US]
         deadline_us = min(deadline_us for deadline_us in deadlines_us if deadline_us is not None)
         writers = [self._wire] if self._wire.waiting else []
         readers: list[Wire | socket.socket] = [self._osc, self._wire, self._woken, self._life]
@@ -123,6 +177,7 @@ class MainProcess:
         self._session.advance(now_us)
         self._send_all(self._edge.advance(now_us))
         self._carry()
+        self._keep(now_us)
 
     def _carry(self) -> None:
         for message in self._session.take_messages():
@@ -182,6 +237,12 @@ class MainProcess:
                 self._controllers.receive(report, now_us)
             case PlayerStats():
                 self._stats.played(report)
+            case Hello(generation=generation) if generation > 0:
+                # Behind what the session hands over: a player that took over knows no listeners and no end.
+                self._carry()
+                self._wire.send(encode(SetListeners(self._edge.listeners())))
+                self._send_end()
+                self._printer.line("The player was replaced; its notes were ended, the music goes on.")
             case PortsState():
                 self._greet(report)
             case Ended():

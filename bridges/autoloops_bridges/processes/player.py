@@ -10,6 +10,7 @@ import socket
 import sys
 from bisect import bisect_right
 from collections.abc import Sequence
+from pathlib import Path
 from typing import Final
 
 from autoloops_bridges.midi.ports import MidiSource, open_input, open_output
@@ -18,9 +19,11 @@ from autoloops_bridges.osc.sink import sinks_for
 from autoloops_bridges.processes.birth import Born, be_born
 from autoloops_bridges.processes.clock import monotonic_us, wall_us
 from autoloops_bridges.processes.realtime import RealTime, claim_realtime
+from autoloops_bridges.processes.shared import Shared
 from autoloops_bridges.processes.wire import Wire
 from autoloops_engine.messages import (
     LATE_BOUNDS_US,
+    Ask,
     PlayerStats,
     PortsState,
     Quit,
@@ -32,10 +35,12 @@ from autoloops_engine.messages import (
 from autoloops_engine.player.core import Emission, Player
 from autoloops_engine.player.events import Event, Kind, Sink
 from autoloops_engine.player.ledger import LEDGER_SIZE, NoteLedger
-from autoloops_engine.units import US_PER_S
+from autoloops_engine.units import US_PER_MS, US_PER_S
 
 # How long a busy Python thread (a MIDI callback) may keep the timing thread waiting.
 _SWITCH_INTERVAL_S: Final = 0.000_5
+# The parent takes a player that is silent for 200 ms for hung.
+_BEAT_US: Final = 50 * US_PER_MS
 
 
 class LedgeredSink:
@@ -68,11 +73,13 @@ class PlayerProcess:
         self._wake, self._woken = socket.socketpair()
         self._wake.setblocking(False)
         self._woken.setblocking(False)
-        self._player = Player(born.options.tempo_bpm, now_us)
+        self._shared = Shared(Path(born.shared))
+        self._player = Player(born.options.tempo_bpm, now_us, born.generation)
         self._clock = NtpClock(now_us, wall_us())
         self._observe_us = now_us + US_PER_S
         self._sinks: dict[str, LedgeredSink] = {}
         self._source: MidiSource | None = None
+        self._ports = PortsState((), (), ())
         self._events = 0
         self._late_max_us = 0
         self._late_counts = [0] * (len(LATE_BOUNDS_US) + 1)
@@ -85,19 +92,31 @@ class PlayerProcess:
         source = open_input(options.midi_api, options.midi_in, self._wake_up)
         self._source = source.source
         if output.sink is not None:
-            self._attach("midi", output.sink)
+            ledger = NoteLedger(self._shared.ledger)
+            self._end_left_over(output.sink, ledger)
+            self._attach("midi", output.sink, ledger)
         names = (output.sink.name,) if output.sink is not None else ()
         heard = (self._source.name,) if self._source is not None else ()
         remarks = tuple(dict.fromkeys((*output.remarks, *source.remarks, realtime.remark)))
-        self._wire.send(encode(PortsState(names, heard, remarks)))
+        self._ports = PortsState(names, heard, remarks)
+        self._wire.send(encode(self._ports))
+
+    def _end_left_over(self, sink: Sink, ledger: NoteLedger) -> None:
+        """End the notes that a player that died, in this or an earlier performance, left sounding."""
+        now_us = monotonic_us()
+        for channel, pitch in ledger.sounding():
+            sink.send(Event(now_us, Kind.OFF, "", channel, pitch, early=True), now_us)
+            ledger.off(channel, pitch)
+        sink.flush(now_us)
 
     def run(self) -> None:
         """Play until told to leave or until the life line closes; then end every note."""
         while not self._leaving:
             now_us = monotonic_us()
+            self._shared.beat("player", now_us)
             self._advance(now_us)
             self._report(now_us)
-            self._wait()
+            self._wait(now_us + _BEAT_US)
         self._handle(Quit(), monotonic_us())
         self._advance(monotonic_us())
         if self._source is not None:
@@ -105,9 +124,9 @@ class PlayerProcess:
         for sink in self._sinks.values():
             sink.sink.close()
 
-    def _wait(self) -> None:
-        deadlines_us = [self._observe_us, self._player.next_deadline_us()]
-        deadline_us = min(deadline_us for deadline_us in deadlines_us if deadline_us is not None)
+    def _wait(self, until_us: int) -> None:
+        due_us = self._player.next_deadline_us()
+        deadline_us = until_us if due_us is None else min(until_us, due_us)
         writers = [self._wire] if self._wire.waiting else []
         timeout_s = max(0, deadline_us - monotonic_us()) / US_PER_S
         readers: list[Wire | socket.socket] = [self._wire, self._woken, self._life]
@@ -131,6 +150,8 @@ class PlayerProcess:
     def _handle(self, message: ToPlayer, now_us: int) -> None:
         if isinstance(message, SetListeners):
             self._set_listeners(message, now_us)
+        elif isinstance(message, Ask):
+            self._wire.send(encode(self._ports))
         elif isinstance(message, Quit):
             self._leaving = True
         self._player.handle(message, now_us)
@@ -167,10 +188,11 @@ class PlayerProcess:
                 # The same look-ahead with other receivers: what they hear goes on.
                 self._sinks[key].sink = sink
             else:
-                self._attach(key, sink)
+                # What OSC receivers were told of ends by itself: nothing of it has to outlive this process.
+                self._attach(key, sink, NoteLedger(bytearray(LEDGER_SIZE)))
 
-    def _attach(self, key: str, sink: Sink) -> None:
-        self._sinks[key] = LedgeredSink(sink, NoteLedger(bytearray(LEDGER_SIZE)))
+    def _attach(self, key: str, sink: Sink, ledger: NoteLedger) -> None:
+        self._sinks[key] = LedgeredSink(sink, ledger)
         self._player.attach(key, sink.lead_us, monotonic_us())
 
     def _wake_up(self) -> None:

@@ -1,0 +1,62 @@
+"""When a child is dead, and when its successor may start. Pure."""
+
+from dataclasses import dataclass
+from typing import Final
+
+from autoloops_engine.units import US_PER_MS, US_PER_S
+
+# The player's loop turns every 50 ms at the latest, main's every 250 ms.
+HUNG_PLAYER_US: Final = 200 * US_PER_MS
+HUNG_MAIN_US: Final = 1_200 * US_PER_MS
+# A process that starts has to load its modules, main its models too.
+STARTING_US: Final = 20 * US_PER_S
+# Successors of processes that die young wait ever longer, so that a crash at the start does not eat a core.
+_YOUNG_US: Final = 10 * US_PER_S
+_FIRST_PAUSE_US: Final = 100 * US_PER_MS
+_LONGEST_PAUSE_US: Final = 5 * US_PER_S
+# When the supervisor itself was held up for so long (a laptop's lid), nobody else could beat either.
+_OWN_GAP_US: Final = 500 * US_PER_MS
+
+
+@dataclass(slots=True)
+class Watch:
+    """The watch over one child.
+
+    Attributes:
+        hung_us: Silence after which it counts as dead.
+        generation: Which one of its line is alive, from 0.
+        born_us: When it was started.
+        deaths: How many of its line died young, one after the other.
+    """
+
+    hung_us: int
+    generation: int = 0
+    born_us: int = 0
+    deaths: int = 0
+    _checked_us: int = 0
+    _pardon_until_us: int = 0
+
+    def born(self, now_us: int) -> None:
+        """It was started."""
+        self.born_us = now_us
+
+    def is_hung(self, beat_us: int, now_us: int) -> bool:
+        """Whether it has been silent for too long, told its last heartbeat."""
+        held_up = now_us - self._checked_us > _OWN_GAP_US
+        self._checked_us = now_us
+        if held_up:
+            self._pardon_until_us = now_us + self.hung_us
+        if now_us < self._pardon_until_us:
+            return False
+        if beat_us < self.born_us:
+            return now_us - self.born_us > STARTING_US
+        return now_us - beat_us > self.hung_us
+
+    def died(self, now_us: int) -> int:
+        """It is gone; how long its successor has to wait, in microseconds."""
+        young = now_us - self.born_us < _YOUNG_US
+        self.deaths = self.deaths + 1 if young else 1
+        self.generation += 1
+        if self.deaths == 1:
+            return 0
+        return min(_LONGEST_PAUSE_US, _FIRST_PAUSE_US << (self.deaths - 2))
