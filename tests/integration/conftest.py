@@ -118,7 +118,10 @@ def pd(require: Require, tmp_path: Path) -> Iterator[Callable[[str], "subprocess
 def own_network(require: Require) -> Iterator[list[str]]:
     """Words before a command that run it in a network of its own, for programs that bind every address."""
     unshare, nsenter, ip = require("unshare"), require("nsenter"), require("ip")
-    holder = subprocess.Popen([unshare, "-n", "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+    # Whoever is not root gets there by way of a user namespace.
+    root = os.geteuid() == 0
+    out_flags, in_flags = (["-n"], ["-n"]) if root else (["-r", "-n"], ["-U", "--preserve-credentials", "-n"])
+    holder = subprocess.Popen([unshare, *out_flags, "cat"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
     try:
         assert holder.stdin is not None
         assert holder.stdout is not None
@@ -126,7 +129,7 @@ def own_network(require: Require) -> Iterator[list[str]]:
         holder.stdin.flush()
         if holder.stdout.readline() != b"up\n":
             missing("The right to make a network of one's own (unshare -n)")
-        inside = [nsenter, "-t", str(holder.pid), "-n"]
+        inside = [nsenter, "-t", str(holder.pid), *in_flags]
         subprocess.run([*inside, ip, "link", "set", "lo", "up"], check=True, timeout=START_S)
         yield inside
     finally:
