@@ -149,7 +149,7 @@ def try_fire(stage: Stage, attempt: int, sixteenth_s: float) -> float:
     bars = (message.params for message in stage.plain() if message.address == "/al/melody/bar")
     _, start_beat, *notes = next(bar for bar in bars if bar[0] == number)
     first_s = line_s + (notes[1] - start_beat) * sixteenth_s * 4
-    return (first_s - sent_s) / sixteenth_s
+    return float((first_s - sent_s) / sixteenth_s)
 
 
 if __name__ == "__main__":

@@ -122,7 +122,7 @@ def cycle_starts_us(frames: np.ndarray, entered_us: np.ndarray) -> np.ndarray:
     half = RATE_HZ // 4 // 128
     padded = np.pad(lag, half, mode="edge")
     least = np.lib.stride_tricks.sliding_window_view(padded, 2 * half + 1).min(axis=1)
-    return frames * 1e6 / RATE_HZ + least
+    return np.asarray(frames * 1e6 / RATE_HZ + least)
 
 
 def judge(receiver, expected, count, start_us, said, asked) -> None:  # type: ignore[no-untyped-def]

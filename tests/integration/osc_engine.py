@@ -38,8 +38,8 @@ class OscEngine:
         """Wait for something to do and do it; whether one of the ``others`` (file descriptors) became readable."""
         next_us = self.edge.next_deadline_us(now_us())
         wait_s = at_most_s if next_us is None else min(at_most_s, max(0, next_us - now_us()) / 1e6)
-        ready, _, _ = select.select([self.socket, *others], [], [], wait_s)
-        if self.socket in ready:
+        ready, _, _ = select.select([self.socket.fileno(), *others], [], [], wait_s)
+        if self.socket.fileno() in ready:
             self._drain()
         for data, peer in self.edge.advance(now_us()):
             self.socket.sendto(data, peer)
