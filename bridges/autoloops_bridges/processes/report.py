@@ -93,11 +93,11 @@ class BarLines:
 
 
 def _part(frozen: Frozen) -> str:
-    pitches = " ".join(_name(note.pitch) for note in frozen.bar.notes) or "silent"
+    pitches = " ".join(pitch_name(note.pitch) for note in frozen.bar.notes) or "silent"
     marks = ("" if frozen.origin == "fresh" else f" ({frozen.origin})") + (" muted" if frozen.muted else "")
     return f"{frozen.part}{marks}: {pitches}"
 
 
-def _name(pitch: int) -> str:
-    # Middle C, MIDI note 60, is C4 (scientific pitch notation).
+def pitch_name(pitch: int) -> str:
+    """The name of a MIDI note; middle C, note 60, is C4 (scientific pitch notation)."""
     return f"{_NAMES[pitch % 12]}{pitch // 12 - 1}"
