@@ -84,6 +84,7 @@ class OscEdge:
         self._syncs: dict[Peer, deque[Target]] = {}
         self._next_sync_us = 0
         self._playing = False
+        self._last_refusal = ""
         self._out: list[Datagram] = []
 
     @property
@@ -97,6 +98,11 @@ class OscEdge:
     def queued(self) -> tuple[int, int]:
         """Messages to be done at the next ``advance``, and messages whose time has not come."""
         return self._inbox.waiting, self._inbox.future
+
+    @property
+    def last_refusal(self) -> str:
+        """Who sent what that was refused last, and why; empty before the first."""
+        return self._last_refusal
 
     def receive(self, packet: bytes, peer: Peer, now_us: int) -> None:
         """Take one datagram from ``peer`` (host, port)."""
@@ -279,6 +285,7 @@ class OscEdge:
         self._tell(peer, address, reason, now_us)
 
     def _tell(self, peer: Peer, address: str, reason: str, now_us: int) -> None:
+        self._last_refusal = f"{peer[0]}:{peer[1]} {address[:MAX_SHOWN_CHARS]}: {reason}"
         if self._budget.take(peer, now_us):
             self._reply(peer, codec.encode("/al/error", (address[:MAX_SHOWN_CHARS], reason)))
         else:

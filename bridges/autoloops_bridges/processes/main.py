@@ -5,6 +5,7 @@ import select
 import signal
 import socket
 import sys
+import traceback
 from collections import deque
 from pathlib import Path
 from typing import Final
@@ -17,6 +18,8 @@ from autoloops_bridges.osc.ntp import NtpClock
 from autoloops_bridges.processes.birth import Born, be_born
 from autoloops_bridges.processes.clock import monotonic_us, wall_us
 from autoloops_bridges.processes.controllers import Controllers
+from autoloops_bridges.processes.diary import Diary
+from autoloops_bridges.processes.eventlog import EventLog, default_log_path
 from autoloops_bridges.processes.parts import LoadedPart, decode_budget, keep_budget, load_parts
 from autoloops_bridges.processes.report import BarLines, Printer, start_lines
 from autoloops_bridges.processes.shared import Shared
@@ -89,6 +92,9 @@ class MainProcess:
         self._observe_us = now_us + US_PER_S
         static = [(address.host, address.port) for address in born.options.osc_send]
         self._stats = Stats(now_us)
+        self._stats.restarts = born.generation
+        self._log = EventLog(default_log_path(), wall_us)
+        self._diary = Diary(self._log)
         self._edge = OscEdge(self._session, self._clock, static, lambda: flat(self._figures()))
         self._controllers = Controllers(born.options, self._session)
         self._answers: deque[Decoded | Failed] = deque()
@@ -102,10 +108,21 @@ class MainProcess:
 
     def run(self) -> None:
         """Work until the life line closes or the bars asked for have sounded."""
+        try:
+            self._run()
+        except Exception:
+            self._diary.failed(traceback.format_exc())
+            raise
+        finally:
+            self._diary.ended(self._figures())
+            self._log.close(patience_s=1.0)
+
+    def _run(self) -> None:
         for part in self._parts:
             self._worker.use(part.setup.name, part.decoder)
         self._worker.start()
         self._session.set_budget(self._budget.total_us)
+        self._diary.started(self._options, self._osc.getsockname()[:2], self._budget.total_us, self._generation)
         self._take_up()
         while not self._ended:
             self._work(monotonic_us())
@@ -172,6 +189,7 @@ class MainProcess:
         if now_us >= self._observe_us:
             self._clock.observe(now_us, wall_us())
             self._observe_us = now_us + US_PER_S
+            self._diary.counted(self._figures(), self._edge.last_refusal)
         if self._greet_by_us is not None and now_us >= self._greet_by_us:
             self._greet(None)
         self._session.advance(now_us)
@@ -221,6 +239,7 @@ class MainProcess:
             self._session.set_budget(self._budget.total_us)
         else:
             self._printer.line(answer.reason)
+            self._diary.failed(answer.reason)
         self._session.on_answer(answer, now_us)
 
     def _take_report(self, report: FromPlayer, now_us: int) -> None:
@@ -228,6 +247,7 @@ class MainProcess:
         match report:
             case Frozen():
                 self._edge.announce(report)
+                self._diary.froze(report, self._session.misses)
                 line = self._bar_lines.add(report, self._session.misses, self._stats.player.late_max_us)
                 if line is not None:
                     self._printer.line(line)
@@ -242,8 +262,11 @@ class MainProcess:
                 self._carry()
                 self._wire.send(encode(SetListeners(self._edge.listeners())))
                 self._send_end()
+                self._stats.restarts += 1
+                self._diary.restarted("player", generation)
                 self._printer.line("The player was replaced; its notes were ended, the music goes on.")
             case PortsState():
+                self._diary.ports(report)
                 self._greet(report)
             case Ended():
                 self._ended = True
@@ -271,6 +294,7 @@ class MainProcess:
             ("wire_waiting", self._wire.waiting_bytes),
             ("wire_dropped", self._wire.dropped),
             ("lines_dropped", self._printer.dropped),
+            ("log_lost", self._log.lost),
         ]
 
     def _greet(self, ports: PortsState | None) -> None:
