@@ -1,23 +1,4 @@
-"""Reads a map file: TOML with one ``[[map]]`` table for each entry. Pure.
-
-::
-
-    defaults = true                    # keep the default map for sources not named here
-
-    [[map]]
-    source = "cc"                      # note, cc, pitchbend, pressure, poly_pressure, program
-    channel = 1                        # 1 to 16; left out: any
-    number = 20                        # note or controller number; left out: any
-    port = "nanoKONTROL"               # part of the port's name; left out: any
-    target = "/al/melody/knob/3"       # an address of the vocabulary
-    range = [1.0, 0.0]                 # at the lower and upper end; left out: the whole range of the target
-
-    [[map]]
-    source = "note"
-    number = 36
-    target = "/al/melody/fire"
-    arguments = ["vary", "beat"]       # of a verb
-"""
+"""Reads a map file: TOML with one ``[[map]]`` table for each entry, described in ``docs/mapping.md``. Pure."""
 
 import re
 import tomllib
@@ -57,7 +38,9 @@ class _Head(msgspec.Struct, forbid_unknown_fields=True):
     defaults: bool = True
 
 
-class _Table(msgspec.Struct, forbid_unknown_fields=True):
+class MapTable(msgspec.Struct, forbid_unknown_fields=True):
+    """One ``[[map]]`` table as it is written."""
+
     source: Literal["note", "cc", "pitchbend", "pressure", "poly_pressure", "program"]
     target: str
     channel: Annotated[int, msgspec.Meta(ge=1, le=16)] | None = None
@@ -119,7 +102,7 @@ def _convert(table: object, kind: type[_T]) -> _T:
 
 
 def _entry(raw: object, router: Router, parts: Collection[str]) -> MapEntry:
-    table = _convert(raw, _Table)
+    table = _convert(raw, MapTable)
     route = router.route(table.target)
     if isinstance(route, Refusal):
         raise _BadEntryError(f"{table.target} is no target: {route.reason.rstrip('.')}")
@@ -137,7 +120,7 @@ def _entry(raw: object, router: Router, parts: Collection[str]) -> MapEntry:
     )
 
 
-def _range(row: Row, table: _Table) -> tuple[float, float]:
+def _range(row: Row, table: MapTable) -> tuple[float, float]:
     """The values at the ends of the control, checked against the target."""
     if row.kind is Kind.VERB:
         if table.range is not None:

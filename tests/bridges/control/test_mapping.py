@@ -1,11 +1,15 @@
 """Controllers onto the vocabulary: the default map, map files, and what is wrong with them."""
 
+import re
+from pathlib import Path
+from typing import get_args, get_type_hints
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from autoloops_bridges.control.dispatch import Action, Command
-from autoloops_bridges.control.map_file import read_map
+from autoloops_bridges.control.map_file import MapTable, read_map
 from autoloops_bridges.control.mapping import MidiMap, default_entries
 from autoloops_bridges.midi.parse import ControlEvent, Source
 from autoloops_engine.session.surface import Target, Values
@@ -101,6 +105,16 @@ def test_a_verb_acts_when_a_control_is_pressed_and_not_while_it_moves_on() -> No
     assert did(custom.apply(note(36))) == [(Action.ACT, Target("panic"), ())]
     custom.apply(cc(44, 0))
     assert did(custom.apply(cc(44, 127))) == [(Action.ACT, Target("fire", "melody"), ("vary", "now"))]
+
+
+def test_the_example_of_the_docs_has_no_problem_and_names_every_source() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "mapping.md").read_text(encoding="utf-8")
+    [example] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    map_file = read_map(example, CHANNELS)
+    assert map_file.problems == ()
+    assert len(map_file.entries) == 4
+    for source in get_args(get_type_hints(MapTable)["source"]):
+        assert source in example
 
 
 GOOD = '[[map]]\nsource = "cc"\nnumber = 20\ntarget = "/al/melody/knob/3"\n'
