@@ -91,6 +91,21 @@ def test_a_new_session_takes_up_what_was_set_and_no_bar_is_silent_or_changed() -
     assert fresh
 
 
+def test_when_both_are_replaced_time_and_settings_go_on() -> None:
+    joined, start_us = playing()
+    joined.run_until(start_us + 4 * BAR_US + BAR_US // 3)
+    left = joined.session.state()
+    joined.now_us += 400_000
+    joined.session = Session(setups(), 99, TEMPO_BPM, generation=1)
+    joined.session.restore(left)
+    joined.player = Player(TEMPO_BPM, joined.now_us, generation=1)
+    joined.player.attach("out", 0, joined.now_us)
+    joined.run_until(start_us + 9 * BAR_US)
+    for bar in (7, 8):
+        now_us, before_us = start_us + bar * BAR_US, start_us + (2 + bar % 2) * BAR_US
+        assert onsets(joined, now_us, now_us + BAR_US) == onsets(joined, before_us, before_us + BAR_US)
+
+
 def test_without_a_main_process_the_player_repeats_its_loop_for_ever() -> None:
     joined, start_us = playing()
     joined.run_until(start_us + 4 * BAR_US)

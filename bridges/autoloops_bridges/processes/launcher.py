@@ -11,6 +11,7 @@ A child whose life line closes ends every note and leaves, so the parent's death
 The parent keeps both ends of the wire and the UDP socket, so that a successor finds them as they were.
 """
 
+import contextlib
 import queue
 import secrets
 import signal
@@ -25,9 +26,11 @@ from msgspec.structs import replace
 
 from autoloops_bridges.processes.birth import give_birth
 from autoloops_bridges.processes.clock import monotonic_us
-from autoloops_bridges.processes.options import PlayOptions
+from autoloops_bridges.processes.options import Address, PlayOptions
 from autoloops_bridges.processes.shared import Shared, shared_path
 from autoloops_bridges.processes.supervisor import HUNG_MAIN_US, HUNG_PLAYER_US, Watch
+from autoloops_bridges.view.keys import Keyboard
+from autoloops_bridges.view.screen import can_show
 from autoloops_engine.errors import PortError
 
 MAIN: Final = "main"
@@ -57,18 +60,24 @@ def launch(options: PlayOptions) -> int:
         The exit status: 0 after an orderly end.
 
     Raises:
-        PortError: the OSC port cannot be had.
+        PortError: the OSC port cannot be had, or a host to send to is not known.
     """
     if options.seed is None:
         options = replace(options, seed=secrets.randbelow(_MAX_SEED + 1))
+    options = replace(options, osc_send=tuple(_resolved(address) for address in options.osc_send))
+    if not can_show():
+        options = replace(options, plain=True)
     happened: queue.SimpleQueue[_Death | _Signal] = queue.SimpleQueue()
     _watch_signals(happened)
     with bind_osc(options.osc_host, options.osc_port) as osc:
         family = _Family(options, osc, happened)
+        keyboard = None if options.plain else Keyboard(family.press, lambda: happened.put(_Signal(signal.SIGINT)))
         try:
             return family.live()
         finally:
             family.part()
+            if keyboard is not None:
+                keyboard.close()
 
 
 class _Family:
@@ -108,6 +117,13 @@ class _Family:
             if status is not None:
                 return status
 
+    def press(self, keys: bytes) -> None:
+        """Hand keys on to main, from any thread; while there is none they are lost."""
+        try:
+            self._lives[MAIN].send(keys)
+        except (KeyError, OSError):
+            return
+
     def part(self) -> None:
         """Let both end their notes and leave; who does not in time is ended."""
         for life in self._lives.values():
@@ -122,6 +138,7 @@ class _Family:
     def _bear(self, name: str) -> None:
         watch = self._watches[name]
         ours, theirs = socket.socketpair()
+        ours.setblocking(False)
         sockets = {"osc": self._osc, "wire": self._wires[name], "life": theirs}
         module = f"autoloops_bridges.processes.{name}"
         watch.born(monotonic_us())
@@ -172,9 +189,11 @@ def bind_osc(host: str, port: int) -> socket.socket:
     """
     try:
         family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-        osc = socket.socket(family, kind)
-        osc.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
-        osc.bind(address)
+        with contextlib.ExitStack() as unless_bound:
+            osc = unless_bound.enter_context(socket.socket(family, kind))
+            osc.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
+            osc.bind(address)
+            unless_bound.pop_all()
     except OSError as error:
         raise PortError(
             f"OSC cannot listen on {host}:{port} ({error.strerror}); "
@@ -182,6 +201,19 @@ def bind_osc(host: str, port: int) -> socket.socket:
         ) from error
     osc.setblocking(False)
     return osc
+
+
+def _resolved(address: Address) -> Address:
+    """The address as a number: once it plays, nobody waits for a name server.
+
+    Raises:
+        PortError: there is no such host.
+    """
+    try:
+        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM)
+    except OSError as error:
+        raise PortError(f"There is no host {address.host} ({error.strerror}); check --osc-send.") from error
+    return Address(str(found[0][4][0]), address.port)
 
 
 def _watch_signals(happened: "queue.SimpleQueue[_Death | _Signal]") -> None:

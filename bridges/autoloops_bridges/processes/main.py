@@ -21,10 +21,10 @@ from autoloops_bridges.processes.controllers import Controllers
 from autoloops_bridges.processes.diary import Diary
 from autoloops_bridges.processes.eventlog import EventLog, default_log_path
 from autoloops_bridges.processes.parts import LoadedPart, decode_budget, keep_budget, load_parts
-from autoloops_bridges.processes.report import BarLines, Printer, start_lines
 from autoloops_bridges.processes.shared import Shared
 from autoloops_bridges.processes.stats import Named, Stats, flat
 from autoloops_bridges.processes.wire import Wire
+from autoloops_bridges.view.views import Scene, View, open_view
 from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.inference.requests import Decoded, Failed
 from autoloops_engine.inference.worker import InferenceWorker
@@ -52,6 +52,7 @@ from autoloops_engine.units import US_PER_MS, US_PER_S
 # Read per wake-up, so that a flood of OSC delays a decoded bar by milliseconds and not by its own length.
 _MAX_PACKETS: Final = 2_000
 _MAX_PACKET_BYTES: Final = 65_536
+_MAX_KEYS: Final = 64
 # The models are loaded long before; should the player not answer, the show goes on without its ports' names.
 _PORTS_PATIENCE_US: Final = 1_500_000
 # The parent takes a main process that is silent for 1.2 s for hung.
@@ -72,7 +73,7 @@ class MainProcess:
     Thread: the process's main one; the worker only calls ``_on_answer``.
     """
 
-    def __init__(self, born: Born, parts: list[LoadedPart], printer: Printer) -> None:
+    def __init__(self, born: Born, parts: list[LoadedPart]) -> None:
         now_us = monotonic_us()
         self._options = born.options
         self._osc = born.sockets["osc"]
@@ -95,16 +96,31 @@ class MainProcess:
         self._stats.restarts = born.generation
         self._log = EventLog(default_log_path(), wall_us)
         self._diary = Diary(self._log)
-        self._edge = OscEdge(self._session, self._clock, static, lambda: flat(self._figures()))
-        self._controllers = Controllers(born.options, self._session)
+        self._view = self._open_view()
+        self._midi_port = ""
+        osc, midi = self._view.surface(self._osc_client), self._view.surface(lambda: self._midi_port)
+        self._edge = OscEdge(osc, self._clock, static, lambda: flat(self._figures()))
+        self._controllers = Controllers(born.options, midi)
         self._answers: deque[Decoded | Failed] = deque()
         self._worker = InferenceWorker(self._on_answer, monotonic_us)
-        self._printer = printer
-        self._bar_lines = BarLines(born.options.parts)
         self._greet_by_us = now_us + _PORTS_PATIENCE_US if born.generation == 0 else None
         self._keep_us = now_us
         self._kept = b""
         self._ended = False
+
+    def _open_view(self) -> View:
+        unpitched = frozenset(part.setup.name for part in self._parts if not part.setup.codec.pitched)
+        osc = self._osc.getsockname()[:2]
+        return open_view(
+            Scene(self._options, osc, self._session, self._stats, self._budget, self._listening, unpitched)
+        )
+
+    def _listening(self) -> int:
+        return len(self._edge.listeners())
+
+    def _osc_client(self) -> str:
+        host, port = self._edge.client
+        return f"{host}:{port}"
 
     def run(self) -> None:
         """Work until the life line closes or the bars asked for have sounded."""
@@ -116,6 +132,7 @@ class MainProcess:
         finally:
             self._diary.ended(self._figures())
             self._log.close(patience_s=1.0)
+            self._view.close(patience_s=1.0)
 
     def _run(self) -> None:
         for part in self._parts:
@@ -140,13 +157,13 @@ class MainProcess:
         try:
             left = msgspec.json.decode(self._shared.session.read(), type=Left)
         except msgspec.DecodeError:
-            self._printer.line("The main process was replaced; what was set is lost, the music goes on.")
+            self._view.line("The main process was replaced; what was set is lost, the music goes on.")
             self._wire.send(encode(Ask()))
             return
         self._session.restore(left.session)
         for listener in left.listeners:
             self._edge.adopt(listener, monotonic_us())
-        self._printer.line("The main process was replaced; the session goes on.")
+        self._view.line("The main process was replaced; the session goes on.")
 
     def _send_end(self) -> None:
         if self._options.bars is not None:
@@ -166,13 +183,15 @@ class MainProcess:
         now_us = monotonic_us()
         self._shared.beat("main", now_us)
         deadlines_us = [self._observe_us, self._session.next_deadline_us(), self._edge.next_deadline_us(now_us)]
-        deadlines_us += [self._greet_by_us, now_us + _BEAT_US]
+        deadlines_us += [self._greet_by_us, self._view.next_deadline_us(), now_us + _BEAT_US]
         deadline_us = min(deadline_us for deadline_us in deadlines_us if deadline_us is not None)
         writers = [self._wire] if self._wire.waiting else []
         readers: list[Wire | socket.socket] = [self._osc, self._wire, self._woken, self._life]
         readable, _, _ = select.select(readers, writers, [], max(0, deadline_us - now_us) / US_PER_S)
-        if self._life in readable and not _alive(self._life):
-            self._ended = True
+        if self._life in readable:
+            keys = _heard(self._life)
+            self._ended |= keys is None
+            self._view.press(keys or b"", now_us)
 
     def _work(self, now_us: int) -> None:
         self._wire.flush()
@@ -194,12 +213,14 @@ class MainProcess:
             self._greet(None)
         self._session.advance(now_us)
         self._send_all(self._edge.advance(now_us))
-        self._carry()
+        self._carry(now_us)
+        self._view.advance(now_us)
         self._keep(now_us)
 
-    def _carry(self) -> None:
+    def _carry(self, now_us: int) -> None:
         for message in self._session.take_messages():
             self._wire.send(encode(message))
+            self._view.sent(message, now_us)
         for request in self._session.take_requests():
             self._worker.submit(request)
         if self._edge.take_listeners_change():
@@ -236,35 +257,35 @@ class MainProcess:
         if isinstance(answer, Decoded):
             self._budget.observe(answer.request.part, answer.decode_us)
             self._stats.decoded(answer.decode_us)
+            self._view.decoded(answer.decode_us)
             self._session.set_budget(self._budget.total_us)
         else:
-            self._printer.line(answer.reason)
+            self._view.line(answer.reason)
             self._diary.failed(answer.reason)
         self._session.on_answer(answer, now_us)
 
     def _take_report(self, report: FromPlayer, now_us: int) -> None:
         self._session.on_player(report)
+        self._view.heard(report)
         match report:
             case Frozen():
                 self._edge.announce(report)
                 self._diary.froze(report, self._session.misses)
-                line = self._bar_lines.add(report, self._session.misses, self._stats.player.late_max_us)
-                if line is not None:
-                    self._printer.line(line)
             case TransportState():
                 self._edge.transport(report)
             case MidiIn():
+                self._midi_port = report.port
                 self._controllers.receive(report, now_us)
             case PlayerStats():
                 self._stats.played(report)
             case Hello(generation=generation) if generation > 0:
                 # Behind what the session hands over: a player that took over knows no listeners and no end.
-                self._carry()
+                self._carry(now_us)
                 self._wire.send(encode(SetListeners(self._edge.listeners())))
                 self._send_end()
                 self._stats.restarts += 1
                 self._diary.restarted("player", generation)
-                self._printer.line("The player was replaced; its notes were ended, the music goes on.")
+                self._view.line("The player was replaced; its notes were ended, the music goes on.")
             case PortsState():
                 self._diary.ports(report)
                 self._greet(report)
@@ -293,7 +314,7 @@ class MainProcess:
             ("midi_refused", controllers.refused),
             ("wire_waiting", self._wire.waiting_bytes),
             ("wire_dropped", self._wire.dropped),
-            ("lines_dropped", self._printer.dropped),
+            ("lines_dropped", self._view.dropped),
             ("log_lost", self._log.lost),
         ]
 
@@ -301,20 +322,19 @@ class MainProcess:
         if self._greet_by_us is None:
             return
         self._greet_by_us = None
-        host, port = self._osc.getsockname()[:2]
-        for line in start_lines(self._options, (host, port), ports, self._budget.total_us):
-            self._printer.line(line)
+        self._view.greet(ports)
         for remark in self._controllers.remarks:
-            self._printer.line(remark)
+            self._view.line(remark)
 
 
-def _alive(life: socket.socket) -> bool:
+def _heard(life: socket.socket) -> bytes | None:
+    """The keys that the parent hands on; None: it has closed the line or is gone."""
     try:
-        return life.recv(1) != b""
+        return life.recv(_MAX_KEYS) or None
     except BlockingIOError:
-        return True
+        return b""
     except OSError:
-        return False
+        return None
 
 
 def _drain(woken: socket.socket) -> None:
@@ -330,16 +350,14 @@ def main() -> int:
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     born = be_born()
     born.sockets["life"].setblocking(False)
-    printer = Printer()
     try:
-        process = MainProcess(born, load_parts(born.options), printer)
+        process = MainProcess(born, load_parts(born.options))
     except AutoLoopsError as error:
         sys.stderr.write(f"{error}\n")
         return 1
     gc.collect()
     gc.freeze()
     process.run()
-    printer.close(patience_s=1.0)
     return 0
 
 

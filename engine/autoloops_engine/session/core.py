@@ -91,6 +91,7 @@ class Session:
         self.model_failures: list[str] = []
         self._generation = generation
         self._state: TransportState | None = None
+        self._left: TransportState | None = None
         self._held: dict[tuple[str, int], Bar] = {}
         self._timeline = Timeline(us_per_beat(tempo_bpm), 0, 0)
         self._tempo_bpm = tempo_bpm
@@ -193,7 +194,7 @@ class Session:
     def state(self) -> SessionState:
         """The session as plain data."""
         parts = {name: part_state(part, self._fired[name]) for name, part in self._parts.items()}
-        return SessionState(self.seed, self._tempo_bpm, parts)
+        return SessionState(self.seed, self._tempo_bpm, parts, self._state or self._left)
 
     def restore(self, state: SessionState) -> None:
         """Take over what a former main process left, and ask the player for the rest.
@@ -201,6 +202,7 @@ class Session:
         A part that it did not have, or whose model is another, begins anew.
         """
         self.seed = state.seed
+        self._left = state.transport
         self._tempo_bpm = state.tempo_bpm
         for name, part in self._parts.items():
             if name in state.parts:
@@ -325,13 +327,14 @@ class Session:
 
     def _hand_over(self, generation: int) -> None:
         """Tell a player that took over all that the former one knew."""
-        if self._state is None:
+        state = self._state or self._left
+        if state is None:
             return
         muted = tuple(part.name for part in self._parts.values() if part.muted)
         held = tuple(HeldBar(part, loop_bar, bar) for (part, loop_bar), bar in self._held.items())
         routes = tuple(part.route() for part in self._parts.values())
         self._messages += [
-            Adopt(generation, self._state, routes, muted, held),
+            Adopt(generation, state, routes, muted, held),
             SetFreezeLead(FREEZE_LEAD_US),
         ]
 

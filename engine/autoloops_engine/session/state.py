@@ -3,6 +3,7 @@
 from msgspec import Struct
 
 from autoloops_engine.latent import LatentPoint, LatentSpace, point_at
+from autoloops_engine.messages import TransportState
 from autoloops_engine.session.part import PartSession, Settings
 
 
@@ -39,11 +40,12 @@ class PartState(Struct, frozen=True):
 
 
 class SessionState(Struct, frozen=True):
-    """Everything that a performer set; see ``Session``."""
+    """Everything that a performer set, and the transport as the player last reported it; see ``Session``."""
 
     seed: int
     tempo_bpm: float
     parts: dict[str, PartState]
+    transport: TransportState | None = None
 
 
 def point_state(point: LatentPoint) -> PointState:
