@@ -16,7 +16,7 @@ MAX_WAITING: Final = 1_000
 
 def default_log_path() -> Path:
     """Where this user's log lies; the one before it lies beside it."""
-    return user_log_path("autoloops", appauthor=False) / "autoloops.jsonl"
+    return user_log_path("autoloops") / "autoloops.jsonl"
 
 
 class EventLog:
