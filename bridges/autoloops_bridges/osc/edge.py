@@ -85,6 +85,7 @@ class OscEdge:
         self._next_sync_us = 0
         self._playing = False
         self._last_refusal = ""
+        self._client: Peer = ("", 0)
         self._out: list[Datagram] = []
 
     @property
@@ -98,6 +99,11 @@ class OscEdge:
     def queued(self) -> tuple[int, int]:
         """Messages to be done at the next ``advance``, and messages whose time has not come."""
         return self._inbox.waiting, self._inbox.future
+
+    @property
+    def client(self) -> Peer:
+        """Whose message is being executed, or was last."""
+        return self._client
 
     @property
     def last_refusal(self) -> str:
@@ -192,6 +198,7 @@ class OscEdge:
 
     def _do(self, command: Command, data: bytes, peer: Peer, now_us: int) -> None:
         action, _, target, values = command
+        self._client = peer
         if action is Action.ASK:
             self._reply(peer, self._value_message(target))
         elif action is Action.SET:

@@ -54,8 +54,6 @@ class Printer:
 def start_lines(options: PlayOptions, osc: tuple[str, int], ports: PortsState | None, budget_us: int) -> list[str]:
     """What to say at the start: where OSC is heard, which MIDI ports there are, what to try."""
     host, port = osc
-    part = options.parts[0]
-    send = f"autoloops send /al/{part}/fire" + (f" --osc-port {port}" if port != 7400 else "")
     channels = ", ".join(f"{name} on channel {options.channels[name]}" for name in options.parts)
     lines = [
         f"AutoLoops plays {channels}, at {options.tempo_bpm:g} BPM with seed {options.seed}.",
@@ -66,10 +64,15 @@ def start_lines(options: PlayOptions, osc: tuple[str, int], ports: PortsState | 
     lines.append(f"MIDI out: {', '.join(outputs) or 'none'}. MIDI in: {', '.join(inputs) or 'none'}.")
     lines += ports.remarks if ports else ["The player has not said which ports it opened."]
     lines.append(f"Decode budget: {budget_us / 1000:.1f} ms a bar.")
-    lines.append(f"Try: {send}")
+    return lines + hint_lines(options, osc)
+
+
+def hint_lines(options: PlayOptions, osc: tuple[str, int]) -> list[str]:
+    """What to try first, and what makes it sound."""
+    _, port = osc
+    send = f"autoloops send /al/{options.parts[0]}/fire" + (f" --osc-port {port}" if port != 7400 else "")
     system = "win32" if sys.platform == "win32" else "darwin" if sys.platform == "darwin" else "linux"
-    lines.append(f"To hear it on {_SOUND[system]}")
-    return lines
+    return [f"Try: {send}", f"To hear it on {_SOUND[system]}"]
 
 
 class BarLines:

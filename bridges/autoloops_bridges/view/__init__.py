@@ -1,0 +1,1 @@
+"""The live view: what plays, drawn in the terminal, and the keys that act on it."""

@@ -1,0 +1,56 @@
+"""What keys do: the performer's small desk in front of the surface."""
+
+from typing import Final
+
+from autoloops_engine.errors import UsageError
+from autoloops_engine.session.surface import Surface, Target, Value
+from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
+
+_FIRES: Final = {"f": "new", "v": "vary"}
+_STEPS_BPM: Final = {"+": 1, "-": -1}
+
+
+class Desk:
+    """Turns keys into what any other controller could do.
+
+    Thread: the owner's only. Blocks: no.
+
+    Attributes:
+        selected: The part that keys act on, from 0.
+    """
+
+    def __init__(self, surface: Surface) -> None:
+        self.selected = 0
+        self._surface = surface
+
+    def press(self, key: str, now_us: int, *, playing: bool) -> None:
+        """Do what a key says; one without a meaning does nothing.
+
+        Args:
+            key: A character.
+            now_us: When.
+            playing: Whether time runs, so that one key can start and stop.
+        """
+        part = self._surface.parts()[self.selected]
+        if key == " ":
+            self._act(Target("stop" if playing else "start"), (), now_us)
+        elif key in _FIRES:
+            self._act(Target("fire", part), (_FIRES[key],), now_us)
+        elif key == "m":
+            (muted,) = self._surface.get(Target("mute", part))
+            self._surface.set(Target("mute", part), (int(not muted),), now_us)
+        elif key in _STEPS_BPM:
+            (tempo_bpm,) = self._surface.get(Target("tempo"))
+            wanted_bpm = round(float(tempo_bpm)) + _STEPS_BPM[key]
+            self._surface.set(Target("tempo"), (min(MAX_TEMPO_BPM, max(MIN_TEMPO_BPM, wanted_bpm)),), now_us)
+        elif key == "p":
+            self._act(Target("panic"), (), now_us)
+        elif key.isdecimal() and 1 <= int(key) <= len(self._surface.parts()):
+            self.selected = int(key) - 1
+
+    def _act(self, target: Target, values: tuple[Value, ...], now_us: int) -> None:
+        try:
+            self._surface.act(target, values, now_us)
+        except UsageError:
+            # The surface in front of the session has noted what was refused.
+            return
