@@ -31,8 +31,6 @@ from autoloops_bridges.processes.shared import Shared, shared_path
 from autoloops_bridges.processes.supervisor import HUNG_MAIN_US, HUNG_PLAYER_US, Watch
 from autoloops_bridges.view.keys import Keyboard
 from autoloops_bridges.view.screen import can_show
-from autoloops_bridges.view.keys import Keyboard
-from autoloops_bridges.view.screen import can_show
 from autoloops_engine.errors import PortError
 
 MAIN: Final = "main"
@@ -69,20 +67,15 @@ def launch(options: PlayOptions) -> int:
     options = replace(options, osc_send=tuple(_resolved(address) for address in options.osc_send))
     if not can_show():
         options = replace(options, plain=True)
-    if not can_show():
-        options = replace(options, plain=True)
     happened: queue.SimpleQueue[_Death | _Signal] = queue.SimpleQueue()
     _watch_signals(happened)
     with bind_osc(options.osc_host, options.osc_port) as osc:
         family = _Family(options, osc, happened)
         keyboard = None if options.plain else Keyboard(family.press, lambda: happened.put(_Signal(signal.SIGINT)))
-        keyboard = None if options.plain else Keyboard(family.press, lambda: happened.put(_Signal(signal.SIGINT)))
         try:
             return family.live()
         finally:
             family.part()
-            if keyboard is not None:
-                keyboard.close()
             if keyboard is not None:
                 keyboard.close()
 
@@ -131,13 +124,6 @@ class _Family:
         except (KeyError, OSError):
             return
 
-    def press(self, keys: bytes) -> None:
-        """Hand keys on to main, from any thread; while there is none they are lost."""
-        try:
-            self._lives[MAIN].send(keys)
-        except (KeyError, OSError):
-            return
-
     def part(self) -> None:
         """Let both end their notes and leave; who does not in time is ended."""
         for life in self._lives.values():
@@ -152,7 +138,6 @@ class _Family:
     def _bear(self, name: str) -> None:
         watch = self._watches[name]
         ours, theirs = socket.socketpair()
-        ours.setblocking(False)
         ours.setblocking(False)
         sockets = {"osc": self._osc, "wire": self._wires[name], "life": theirs}
         module = f"autoloops_bridges.processes.{name}"
