@@ -1,5 +1,8 @@
 """When the player or the main process is replaced, the music goes on and nothing set is lost."""
 
+import numpy as np
+
+from autoloops_engine.codecs.registry import MELODY
 from autoloops_engine.latent import latent_space
 from autoloops_engine.messages import Frozen, TransportState
 from autoloops_engine.player.core import Player
@@ -7,7 +10,7 @@ from autoloops_engine.player.events import Kind
 from autoloops_engine.session.core import PartSetup, Session
 from autoloops_engine.session.offline import Performance
 from autoloops_engine.session.surface import Target
-from autoloops_engine.testing import StubDecoder
+from autoloops_engine.testing import StubDecoder, tiny_manifest
 
 TEMPO_BPM = 120.0
 BAR_US = 2_000_000
@@ -119,3 +122,27 @@ def test_without_a_main_process_the_player_repeats_its_loop_for_ever() -> None:
         assert now == {
             (o, p) for o, _, p in onsets(joined, start_us + (bar % 2 + 2) * BAR_US, start_us + (bar % 2 + 3) * BAR_US)
         }
+
+
+def test_a_swapped_model_is_heard_from_the_next_bar_line_and_begins_where_the_loop_was() -> None:
+    joined, start_us = playing()
+    joined.run_until(start_us + 4 * BAR_US + BAR_US // 2)
+    other = StubDecoder(tiny_manifest("other", latent_size=6, state_size=9))
+    steps = joined.session.loop_steps("melody")
+    assert len(steps) == 2
+    features = np.concatenate([MELODY.features(bar) for bar in steps])
+    z = [float(x) for x in other.encode(features[None]).mu[0]]
+    joined.decoders["melody"] = other
+    setup = PartSetup("melody", 1, latent_space(other.manifest), 2, model="other")
+    joined.session.swap_model(setup, z, joined.now_us)
+    joined.run_until(start_us + 8 * BAR_US)
+    assert joined.session.get(Target("model", "melody")) == ("other",)
+    assert joined.session.get(Target("z", "melody")) == tuple(np.array(z, dtype=np.float64))
+    assert joined.session.get(Target("knob", "bass", 1)) == (0.5,)
+    old = onsets(joined, start_us + 2 * BAR_US, start_us + 3 * BAR_US)
+    assert {onset for onset in onsets(joined, start_us + 4 * BAR_US, start_us + 5 * BAR_US)} == old
+    swapped = {onset for onset in onsets(joined, start_us + 6 * BAR_US, start_us + 7 * BAR_US) if onset[1] == "melody"}
+    assert swapped
+    assert not swapped & old
+    fresh = [m.origin for m in joined.heard if isinstance(m, Frozen) and m.part == "melody" and m.song_bar >= 5]
+    assert set(fresh) == {"fresh"}

@@ -4,13 +4,12 @@ Nothing here opens a port, reads a clock or waits. The shell carries ``take_mess
 ``take_requests`` to the inference worker, and hands back what they answer.
 """
 
-import math
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
-from autoloops_engine.codecs.registry import MELODY, Codec
+from autoloops_engine.codecs.registry import MELODY, Codec, LoopSteps
 from autoloops_engine.errors import UsageError
 from autoloops_engine.inference.requests import Decoded, DecodeRequest, Failed
 from autoloops_engine.latent import LatentPoint, LatentSpace, point_at, prior_sample
@@ -33,7 +32,8 @@ from autoloops_engine.messages import (
     TransportState,
 )
 from autoloops_engine.notes import Bar
-from autoloops_engine.philox import Stream, derived_seed, normal
+from autoloops_engine.philox import derived_seed
+from autoloops_engine.session.firing import Fired, when_named
 from autoloops_engine.session.part import Launch, PartSession, Settings, Wanted
 from autoloops_engine.session.state import SessionState, part_state, restore_part
 from autoloops_engine.session.surface import Target, Values
@@ -46,8 +46,6 @@ from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM, US_PER_S, us_pe
 START_PATIENCE_US: Final = 100_000
 # Between the decision for a launch and the player, on top of decode budget and lead: two messages on a pipe.
 LAUNCH_MARGIN_US: Final = 2_000
-# `fire vary` turns the point by this angle (in radians) towards a random one, at an unchanged length.
-VARY_ANGLE: Final = 0.5
 # More bars than any session plays before its main process is replaced.
 _IDS_PER_GENERATION: Final = 1_000_000_000
 # A bar is frozen so long before its earliest possible event: time to announce it. A decode that is quicker than its
@@ -66,6 +64,7 @@ class PartSetup:
         bars: Bars in a loop of its model.
         temperature: Temperature to begin with.
         codec: What the steps of its model mean.
+        model: What the model is called.
     """
 
     name: str
@@ -74,6 +73,7 @@ class PartSetup:
     bars: int
     temperature: float = 1.0
     codec: Codec = MELODY
+    model: str = ""
 
 
 class Session:
@@ -101,12 +101,14 @@ class Session:
         self._budget_us = 0
         self._start_by_us: int | None = None
         self._parts: dict[str, PartSession] = {}
-        self._fired: dict[str, tuple[int, LatentPoint, int]] = {}
+        self._fired: dict[str, Fired] = {}
         self._messages: list[ToPlayer] = []
         self._requests: list[DecodeRequest] = []
         self._in_flight: dict[str, tuple[int, Wanted]] = {}
         self._ticket = 0
         self._touched: dict[Target, None] = {}
+        self._models: dict[str, str] = {}
+        self._wishes: dict[str, str] = {}
         self._messages.append(SetFreezeLead(FREEZE_LEAD_US))
         for number_of, setup in enumerate(parts):
             self._add_part(setup, derived_seed(seed, number_of))
@@ -191,6 +193,33 @@ class Session:
         """When ``advance`` has to be called next; None while nothing can become due."""
         return self._start_by_us
 
+    def take_wishes(self) -> dict[str, str]:
+        """By part, the model that somebody wants for it since the last call; loading it is the shell's work."""
+        wishes, self._wishes = self._wishes, {}
+        return wishes
+
+    def loop_steps(self, part: str) -> list[LoopSteps]:
+        """The steps of a part's loop as it last sounded, bar after bar, as far as they are known."""
+        return self._part(part).loop_steps()
+
+    def swap_model(self, setup: PartSetup, z: Sequence[float] | None, now_us: int) -> None:
+        """Give a part another model, heard from the next bar line on.
+
+        Args:
+            setup: The part with its new model; its channel and temperature stay as they are.
+            z: The present loop as the new model encodes it; None: a point drawn with the part's seed.
+            now_us: The present time.
+        """
+        part = self._part(setup.name)
+        seed = part.settings.seed
+        point = point_at(setup.space, prior_sample(seed, setup.space.size) if z is None else z)
+        with self._settling(part):
+            part.swap(replace(part.settings, point=point), setup.bars, setup.codec, now_us)
+        self._in_flight.pop(part.name, None)
+        self._fired[part.name] = Fired(0, point, seed)
+        self._models[part.name] = setup.model
+        self._touched[Target("model", part.name)] = None
+
     def state(self) -> SessionState:
         """The session as plain data."""
         parts = {name: part_state(part, self._fired[name]) for name, part in self._parts.items()}
@@ -231,7 +260,7 @@ class Session:
             targets.append(Target("z", name))
             targets += [Target("knob", name, i) for i in range(1, len(space.knobs) + 1)]
             targets += [Target("attr", name, attribute) for attribute in space.attributes]
-            plain = ("temperature", "seed", "hold", "mute", "transpose", "velocity", "length")
+            plain = ("model", "temperature", "seed", "hold", "mute", "transpose", "velocity", "length")
             targets += [Target(value, name) for value in plain]
         return tuple(targets)
 
@@ -243,6 +272,8 @@ class Session:
         match target.name:
             case "mute":
                 return (int(part.muted),)
+            case "model":
+                return (self._models[part.name],)
             case "length":
                 return (part.length_bars,)
             case name if name in PART_VALUES:
@@ -262,6 +293,9 @@ class Session:
             case "mute":
                 part.muted = flag(values)
                 self._messages.append(Mute(part.name, part.muted))
+            case "model":
+                self._wishes[part.name] = str(values[0])
+                return
             case "length":
                 with self._settling(part):
                     part.set_length(whole(values, 1, MAX_LENGTH_BARS), now_us)
@@ -290,11 +324,12 @@ class Session:
             case "panic":
                 self._messages.append(Panic())
             case "fire":
-                words = [str(value) for value in values]
-                self._fire(self._part(target.part), *_fire_arguments(words), now_us)
+                what = str(values[0]) if values else "new"
+                when = when_named(str(values[1])) if len(values) > 1 else When.BAR
+                self._fire(self._part(target.part), what, when, now_us)
             case "restart":
                 part = self._part(target.part)
-                when = _when(str(values[0])) if values else When.BAR
+                when = when_named(str(values[0])) if values else When.BAR
                 self._restart(part, when, now_us)
             case _:
                 raise UsageError(f"There is no verb {target.name}.")
@@ -317,7 +352,8 @@ class Session:
         first_id = 1 + self._generation * _IDS_PER_GENERATION
         part = PartSession(setup.name, setup.channel, settings, setup.bars, setup.codec, first_id)
         self._parts[setup.name] = part
-        self._fired[setup.name] = (0, point, seed)
+        self._models[setup.name] = setup.model
+        self._fired[setup.name] = Fired(0, point, seed)
         self._messages.append(part.route())
 
     def _part(self, name: str) -> PartSession:
@@ -371,17 +407,8 @@ class Session:
         self._requests.append(part.request(wanted, self._ticket))
 
     def _fire(self, part: PartSession, what: str, when: When, now_us: int) -> None:
-        count, point, seed = self._fired[part.name]
-        if what == "new":
-            count += 1
-            seed = derived_seed(part.settings.seed, count)
-            point = point_at(point.space, prior_sample(seed, point.space.size))
-        elif what == "vary":
-            count += 1
-            point = point_at(point.space, _near(part.settings.point, part.settings.seed, count))
-            seed = part.settings.seed
-        self._fired[part.name] = (count, point, seed)
-        self._launch(part, when, now_us, point=point, seed=seed)
+        fired = self._fired[part.name] = self._fired[part.name].fire(what, part.settings)
+        self._launch(part, when, now_us, point=fired.point, seed=fired.seed)
 
     def _restart(self, part: PartSession, when: When, now_us: int) -> None:
         # The loop's bars stay on the song's bar lines, so a restart falls on one at the earliest.
@@ -424,23 +451,3 @@ class Session:
             self._touched[Target("knob", part.name, knob + 1)] = None
         for attribute in old.attributes.keys() | new.attributes.keys():
             self._touched[Target("attr", part.name, attribute)] = None
-
-
-def _when(word: str) -> When:
-    try:
-        return When(word)
-    except ValueError as error:
-        raise UsageError(f"It takes now, beat, bar, 2bars, 4bars or loop, not {word}.") from error
-
-
-def _fire_arguments(words: list[str]) -> tuple[str, When]:
-    what = words[0] if words else "new"
-    if what not in {"new", "vary", "again"}:
-        raise UsageError(f"It takes new, vary or again, not {what}.")
-    return what, _when(words[1]) if len(words) > 1 else When.BAR
-
-
-def _near(point: LatentPoint, seed: int, count: int) -> list[float]:
-    z = point.z()
-    noise = normal(seed, Stream.VARIATION, count, len(z))
-    return [float(x) for x in math.cos(VARY_ANGLE) * z + math.sin(VARY_ANGLE) * noise]

@@ -123,6 +123,7 @@ class PartSession:
         self._frozen: dict[int, int] = {}
         self._records: OrderedDict[int, BarRecord] = OrderedDict()
         self._next_id = first_id
+        self._last_pass: dict[int, int] = {}
         self._asked: OrderedDict[int, _Asked] = OrderedDict()
         self._done: dict[Slot, Wanted] = {}
 
@@ -153,6 +154,35 @@ class PartSession:
         """A launch that takes effect at once, while nothing plays."""
         self._commit(launch)
         self._touch(now_us)
+
+    def swap(self, settings: Settings, bars: int, codec: Codec, now_us: int) -> None:
+        """Another model, from the next bar that is not frozen on; nothing that the old one decoded leads into it.
+
+        Args:
+            settings: With a point of the new model's latent space.
+            bars: Bars in a loop of the new model.
+            codec: What its steps mean.
+            now_us: The present time.
+        """
+        self.settings = settings
+        self.length_bars = bars
+        self._codec = codec
+        self._launches.clear()
+        self._splice = None
+        self._records.clear()
+        self._last_pass.clear()
+        self._asked.clear()
+        self._touch(now_us)
+
+    def loop_steps(self) -> list[LoopSteps]:
+        """The steps of the loop as it last sounded, bar after bar, up to the first that is not known."""
+        steps: list[LoopSteps] = []
+        for loop_bar in range(self.length_bars):
+            record = self._records.get(self._last_pass.get(loop_bar, 0))
+            if record is None:
+                break
+            steps.append(record.steps)
+        return steps
 
     def adopt(self, epoch: int) -> None:
         """Take over in the middle of the music: the position did not jump."""
@@ -262,6 +292,7 @@ class PartSession:
             return
         self._frozen = {at: old for at, old in self._frozen.items() if at >= frozen.song_bar - 1}
         self._frozen[frozen.song_bar] = frozen.bar.id
+        self._last_pass[self.loop_bar(frozen.song_bar)] = frozen.bar.id
         if frozen.origin == "splice":
             return
         self._next_bar = frozen.song_bar + 1

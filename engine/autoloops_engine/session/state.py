@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from autoloops_engine.latent import LatentPoint, LatentSpace, point_at
 from autoloops_engine.messages import TransportState
+from autoloops_engine.session.firing import Fired
 from autoloops_engine.session.part import PartSession, Settings
 
 
@@ -68,9 +69,9 @@ def restored_point(state: PointState, space: LatentSpace) -> LatentPoint:
     return point.with_motion(state.motion)
 
 
-def part_state(part: PartSession, fired: tuple[int, LatentPoint, int]) -> PartState:
+def part_state(part: PartSession, fired: Fired) -> PartState:
     """A part as plain data."""
-    settings, (count, point, seed) = part.settings, fired
+    settings = part.settings
     return PartState(
         point_state(settings.point),
         settings.seed,
@@ -81,11 +82,11 @@ def part_state(part: PartSession, fired: tuple[int, LatentPoint, int]) -> PartSt
         part.length_bars,
         part.origin_bar,
         part.muted,
-        FiredState(count, point_state(point), seed),
+        FiredState(fired.count, point_state(fired.point), fired.seed),
     )
 
 
-def restore_part(part: PartSession, state: PartState) -> tuple[int, LatentPoint, int]:
+def restore_part(part: PartSession, state: PartState) -> Fired:
     """Put a part back to what it was; what it fired last.
 
     Raises:
@@ -103,4 +104,4 @@ def restore_part(part: PartSession, state: PartState) -> tuple[int, LatentPoint,
     part.length_bars = state.length_bars
     part.origin_bar = state.origin_bar
     part.muted = state.muted
-    return state.fired.count, restored_point(state.fired.point, space), state.fired.seed
+    return Fired(state.fired.count, restored_point(state.fired.point, space), state.fired.seed)
