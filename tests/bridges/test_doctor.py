@@ -257,7 +257,7 @@ def test_the_test_bar_is_played_in_time_and_said(lead_us: int) -> None:
     synth = Synth(lead_us)
     found = send_test_bar(lambda: OpenedOutput(synth, ()), "synth", lambda: synth.now_us, synth.wait)
     assert found.verdict is Verdict.OK
-    assert "8 notes went to JACK synth" in found.says
+    assert "8 notes went to synth (JACK synth)" in found.says
     assert [event.number for _, event in synth.heard if event.kind is Kind.ON] == list(PITCHES)
     assert sum(event.kind is Kind.OFF for _, event in synth.heard) == len(PITCHES)
     assert all(now_us == event.at_us - lead_us for now_us, event in synth.heard)

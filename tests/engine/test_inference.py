@@ -282,3 +282,9 @@ def test_what_is_observed_of_an_unknown_part_teaches_nothing() -> None:
     budget = DecodeBudget()
     budget.observe("melody", 1_000)
     assert budget.total_us == 0
+
+
+def test_a_temperature_next_to_nothing_is_greedy() -> None:
+    z = np.ones(4, dtype=np.float32)
+    greedy = decode(StubDecoder(), DecodeRequest("melody", 0, z, 0, 7, temperature=0.0)).tokens
+    assert decode(StubDecoder(), DecodeRequest("melody", 0, z, 0, 7, temperature=1e-45)).tokens == greedy

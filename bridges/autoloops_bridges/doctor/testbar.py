@@ -51,9 +51,8 @@ def send_test_bar(
         opened.sink.close()
     if not alive:
         return fail(name, f"{opened.sink.name} went away meanwhile.", "Start its MIDI system again.")
-    return ok(
-        name, f"{len(PITCHES)} notes went to {opened.sink.name}, channel {CHANNEL}; if you heard none, look behind it."
-    )
+    says = f"{len(PITCHES)} notes went to {wanted} ({opened.sink.name}), channel {CHANNEL}."
+    return ok(name, f"{says} If you heard none, look behind it.")
 
 
 def _play(sink: MidiSink, clock_us: Callable[[], int], wait_s: Callable[[float], object]) -> None:

@@ -86,6 +86,6 @@ class Wire:
             lines, self._skipping = lines[1:], False
         if len(self._in) > MAX_LINE_BYTES:
             self._in.clear()
+            self.dropped += not self._skipping
             self._skipping = True
-            self.dropped += 1
         return [line for line in lines if line]

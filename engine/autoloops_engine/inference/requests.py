@@ -10,6 +10,8 @@ from autoloops_engine.inference.decoder import DecodedSteps, Decoder, Floats
 from autoloops_engine.philox import gumbel
 
 FIRST_PREVIOUS: Final = 0
+# Below this, logits divided by the temperature leave the range of float32; it is greedy all the same.
+LEAST_TEMPERATURE: Final = 1e-6
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -23,7 +25,7 @@ class DecodeRequest:
         bar: Bar of the loop, from 0; with ``seed`` and ``pass_index`` it names the noise.
         seed: Seed of the part.
         pass_index: 0 while the part holds, the number of the pass while it varies.
-        temperature: From 0 (greedy).
+        temperature: From 0 (greedy, and so is everything below ``LEAST_TEMPERATURE``).
         state: State to go on from, float32 [S]; None: the loop begins afresh at ``z``. A flat model then
             decodes the bars before ``bar`` too, with their own noise, and throws them away.
         previous: The last token before ``first_step``; with ``state`` None only hierarchical models
@@ -110,6 +112,7 @@ def _run(
     steps, classes = decoder.manifest.steps_per_bar, decoder.manifest.outputs[0].classes
     noise = gumbel(request.seed, bar, request.pass_index, steps, classes)
     bias = np.zeros_like(noise) if request.bias is None else np.asarray(request.bias, dtype=np.float32)
+    temperature = request.temperature if request.temperature >= LEAST_TEMPERATURE else 0.0
     if bar == request.bar and request.first_step:
         # The graph always runs a whole bar: what belongs to the first wanted step goes first.
         noise = np.roll(noise, -request.first_step, axis=0)
@@ -118,7 +121,7 @@ def _run(
         np.asarray(state, dtype=np.float32)[None],
         embedding,
         np.array([previous], dtype=np.int64),
-        np.array([request.temperature], dtype=np.float32),
+        np.array([temperature], dtype=np.float32),
         noise[None],
         bias[None],
     )
