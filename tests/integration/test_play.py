@@ -139,3 +139,25 @@ def test_start_to_first_note_and_what_is_said_first() -> None:
     for promised in ("OSC: listening on 127.0.0.1:", "MIDI out:", "Try: autoloops send /al/melody/fire", "seed 5"):
         assert promised in text
     assert any(line.startswith("bar ") for line in engine.said)
+
+
+def test_a_model_is_swapped_while_playing_and_a_bad_one_keeps_the_old() -> None:
+    with playing(*MELODY) as engine:
+        engine.listen()
+        engine.hear_until("/al/bar")
+        engine.send("/al/melody/model", "no-such-model")
+        error = engine.hear_until("/al/error")
+        assert error.arguments[0] == "/al/melody/model"
+        engine.send("/al/melody/model")
+        assert engine.hear_until("/al/melody/model").arguments == ("melody-2bar",)
+        engine.send("/al/melody/z")
+        before = engine.hear_until("/al/melody/z").arguments
+        engine.send("/al/melody/model", "melody-2bar")
+        assert engine.hear_until("/al/melody/z").arguments != before
+        first = engine.hear_until("/al/bar").arguments[0]
+        engine.hear_until("/al/melody/note")
+        engine.hear(1.0)
+        numbers = [heard.arguments[0] for heard in engine.all("/al/bar")]
+        assert numbers == list(range(int(str(numbers[0])), int(str(numbers[-1])) + 1))
+        assert first in numbers
+        assert engine.end() == 0

@@ -193,6 +193,12 @@ _PART: Final = (
         "Moves every pitch; drums stay as they are.",
     ),
     _value("/al/PART/velocity", Argument("factor", Type.FLOAT, 0, 2, "", 1.0), "Multiplies every velocity."),
+    _value(
+        "/al/PART/model",
+        Argument("bundle", Type.STRING),
+        "The model by the name or path of its bundle. Another one is loaded while the music plays and heard from a bar "
+        "line on, beginning where the loop was; one that cannot be used is an `/al/error`, and the old one plays on.",
+    ),
     _value("/al/PART/length", Argument("bars", Type.INT, 1, 64, "bars"), "Length of the loop."),
     _verb(
         "/al/PART/fire",

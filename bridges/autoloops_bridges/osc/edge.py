@@ -163,6 +163,10 @@ class OscEdge:
             self._playing = state.playing
             self._to_listeners(codec.encode(address_of(PLAYING), (int(self._playing),)))
 
+    def fail(self, address: str, reason: str) -> None:
+        """Tell the listeners of something asked for earlier that could not be done."""
+        self._to_listeners(codec.encode("/al/error", (address, reason)))
+
     def listeners(self) -> tuple[Listener, ...]:
         """All who want notes, beats and bars from the player."""
         return self._registry.listeners()

@@ -10,9 +10,6 @@ from collections import deque
 from pathlib import Path
 from typing import Final
 
-import msgspec
-from msgspec import Struct
-
 from autoloops_bridges.osc.edge import Datagram, OscEdge
 from autoloops_bridges.osc.ntp import NtpClock
 from autoloops_bridges.processes.birth import Born, be_born
@@ -20,9 +17,11 @@ from autoloops_bridges.processes.clock import monotonic_us, wall_us
 from autoloops_bridges.processes.controllers import Controllers
 from autoloops_bridges.processes.diary import Diary
 from autoloops_bridges.processes.eventlog import EventLog, default_log_path
-from autoloops_bridges.processes.parts import LoadedPart, decode_budget, keep_budget, load_parts
+from autoloops_bridges.processes.parts import LoadedPart, decode_budget, keep_budget
 from autoloops_bridges.processes.shared import Shared
 from autoloops_bridges.processes.stats import Named, Stats, flat
+from autoloops_bridges.processes.succession import Keeper, Left, load_models, read_left
+from autoloops_bridges.processes.swap import Denied, Granted, ModelLoader, Wish
 from autoloops_bridges.processes.wire import Wire
 from autoloops_bridges.view.views import Scene, View, open_view
 from autoloops_engine.errors import AutoLoopsError
@@ -35,7 +34,6 @@ from autoloops_engine.messages import (
     FromPlayer,
     Frozen,
     Hello,
-    Listener,
     MidiIn,
     PlayerStats,
     PortsState,
@@ -45,7 +43,6 @@ from autoloops_engine.messages import (
     encode,
 )
 from autoloops_engine.session.core import Session
-from autoloops_engine.session.state import SessionState
 from autoloops_engine.session.surface import Target
 from autoloops_engine.units import US_PER_MS, US_PER_S
 
@@ -57,14 +54,6 @@ _MAX_KEYS: Final = 64
 _PORTS_PATIENCE_US: Final = 1_500_000
 # The parent takes a main process that is silent for 1.2 s for hung.
 _BEAT_US: Final = 250 * US_PER_MS
-_KEEP_US: Final = US_PER_S // 30
-
-
-class Left(Struct, frozen=True):
-    """What a main process leaves to its successor."""
-
-    session: SessionState
-    listeners: tuple[Listener, ...]
 
 
 class MainProcess:
@@ -103,9 +92,9 @@ class MainProcess:
         self._controllers = Controllers(born.options, midi)
         self._answers: deque[Decoded | Failed] = deque()
         self._worker = InferenceWorker(self._on_answer, monotonic_us)
+        self._loader = ModelLoader(self._wake_up)
         self._greet_by_us = now_us + _PORTS_PATIENCE_US if born.generation == 0 else None
-        self._keep_us = now_us
-        self._kept = b""
+        self._keeper = Keeper(self._shared, self._leave)
         self._ended = False
 
     def _open_view(self) -> View:
@@ -154,9 +143,8 @@ class MainProcess:
             if not self._options.stopped:
                 self._session.act(Target("start"), (), monotonic_us())
             return
-        try:
-            left = msgspec.json.decode(self._shared.session.read(), type=Left)
-        except msgspec.DecodeError:
+        left = read_left(self._shared)
+        if left is None:
             self._view.line("The main process was replaced; what was set is lost, the music goes on.")
             self._wire.send(encode(Ask()))
             return
@@ -169,15 +157,9 @@ class MainProcess:
         if self._options.bars is not None:
             self._wire.send(encode(EndAfter(self._options.bars)))
 
-    def _keep(self, now_us: int) -> None:
-        """Leave in shared memory what a successor needs, when it changed, thirty times a second at most."""
-        if now_us < self._keep_us:
-            return
-        self._keep_us = now_us + _KEEP_US
-        left = msgspec.json.encode(Left(self._session.state(), self._edge.listeners()))
-        if left != self._kept:
-            self._shared.session.write(left)
-            self._kept = left
+    def _leave(self) -> Left:
+        models = {part.setup.name: part.path for part in self._parts}
+        return Left(self._session.state(), self._edge.listeners(), models)
 
     def _wait(self) -> None:
         now_us = monotonic_us()
@@ -199,6 +181,8 @@ class MainProcess:
         _drain(self._woken)
         while self._answers:
             self._take_answer(self._answers.popleft(), now_us)
+        for granted in self._loader.take():
+            self._take_model(granted, now_us)
         for line in self._wire.receive():
             try:
                 self._take_report(decode_from_player(line), now_us)
@@ -215,12 +199,15 @@ class MainProcess:
         self._send_all(self._edge.advance(now_us))
         self._carry(now_us)
         self._view.advance(now_us)
-        self._keep(now_us)
+        self._keeper.advance(now_us)
 
     def _carry(self, now_us: int) -> None:
         for message in self._session.take_messages():
             self._wire.send(encode(message))
             self._view.sent(message, now_us)
+        for name, bundle in self._session.take_wishes().items():
+            setup = self._part(name).setup
+            self._loader.wish(Wish(name, setup.channel, bundle, setup.codec, self._session.loop_steps(name)))
         for request in self._session.take_requests():
             self._worker.submit(request)
         if self._edge.take_listeners_change():
@@ -247,6 +234,9 @@ class MainProcess:
 
     def _on_answer(self, answer: Decoded | Failed) -> None:
         self._answers.append(answer)
+        self._wake_up()
+
+    def _wake_up(self) -> None:
         try:
             self._wake.send(b".")
         except BlockingIOError:
@@ -263,6 +253,24 @@ class MainProcess:
             self._view.line(answer.reason)
             self._diary.failed(answer.reason)
         self._session.on_answer(answer, now_us)
+
+    def _part(self, name: str) -> LoadedPart:
+        return next(part for part in self._parts if part.setup.name == name)
+
+    def _take_model(self, answer: Granted | Denied, now_us: int) -> None:
+        if isinstance(answer, Denied):
+            self._edge.fail(f"/al/{answer.part}/model", answer.reason)
+            self._view.line(answer.reason)
+            self._diary.failed(answer.reason)
+            return
+        loaded, name = answer.part, answer.part.setup.name
+        self._parts = [loaded if part.setup.name == name else part for part in self._parts]
+        self._budget.add(name, cached_us=loaded.cached_us, warm_up_us=loaded.warm_up_us)
+        self._worker.withdraw(name)
+        self._worker.use(name, loaded.decoder)
+        self._session.set_budget(self._budget.total_us)
+        self._session.swap_model(loaded.setup, answer.z, now_us)
+        self._view.line(f"{name} plays {loaded.setup.model} from the next bar on.")
 
     def _take_report(self, report: FromPlayer, now_us: int) -> None:
         self._session.on_player(report)
@@ -351,7 +359,7 @@ def main() -> int:
     born = be_born()
     born.sockets["life"].setblocking(False)
     try:
-        process = MainProcess(born, load_parts(born.options))
+        process = MainProcess(born, load_models(born))
     except AutoLoopsError as error:
         sys.stderr.write(f"{error}\n")
         return 1

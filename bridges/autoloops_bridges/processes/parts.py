@@ -2,7 +2,7 @@
 
 import os
 import tempfile
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -15,7 +15,7 @@ from autoloops_engine.bundle.load import load_bundle
 from autoloops_engine.codecs.registry import codec_named
 from autoloops_engine.inference.budget import DecodeBudget
 from autoloops_engine.inference.onnx_decoder import OnnxDecoder
-from autoloops_engine.inference.warm_up import warm_up
+from autoloops_engine.inference.warm_up import WARM_UP_DECODES, warm_up
 from autoloops_engine.latent import latent_space
 from autoloops_engine.session.core import PartSetup
 
@@ -29,6 +29,7 @@ class LoadedPart:
 
     Attributes:
         setup: What the session has to know.
+        path: Where its bundle lies.
         decoder: Runs the model.
         digest: The bundle's identity.
         cached_us: Its decode budget as an earlier run on this machine left it; None: unknown.
@@ -36,6 +37,7 @@ class LoadedPart:
     """
 
     setup: PartSetup
+    path: str
     decoder: OnnxDecoder
     digest: str
     cached_us: int | None
@@ -49,31 +51,42 @@ def load_parts(options: PlayOptions) -> list[LoadedPart]:
         BundleError: a bundle is missing, damaged, too new or unsafe.
         ModelError: a model cannot be run.
     """
-    budgets = _read_budgets()
-    loaded: dict[str, tuple[OnnxDecoder, str, tuple[int, ...]]] = {}
-    parts = []
+    parts: dict[str, LoadedPart] = {}
     for name in options.parts:
         path = options.models[name]
-        if path not in loaded:
-            bundle = load_bundle(Path(path))
-            decoder = OnnxDecoder(bundle)
-            known = bundle.digest in budgets
-            durations_us = (
-                warm_up(decoder, monotonic_us, _WARM_UP_WHEN_CACHED) if known else warm_up(decoder, monotonic_us)
-            )
-            loaded[path] = decoder, bundle.digest, tuple(durations_us)
-        decoder, digest, warm_up_us = loaded[path]
-        manifest = decoder.manifest
-        setup = PartSetup(
-            name,
-            options.channels[name],
-            latent_space(manifest),
-            manifest.bars,
-            manifest.sampling.temperature,
-            codec_named(manifest.outputs[0].codec),
-        )
-        parts.append(LoadedPart(setup, decoder, digest, budgets.get(digest), warm_up_us))
-    return parts
+        same = next((parts[other] for other in parts if options.models[other] == path), None)
+        channel = options.channels[name]
+        parts[name] = load_part(name, channel, path) if same is None else _shared(same, name, channel)
+    return list(parts.values())
+
+
+def load_part(name: str, channel: int, path: str) -> LoadedPart:
+    """Load and warm up the model of one part.
+
+    Raises:
+        BundleError: the bundle is missing, damaged, too new or unsafe.
+        ModelError: the model cannot be run.
+    """
+    bundle = load_bundle(Path(path))
+    decoder = OnnxDecoder(bundle)
+    cached_us = _read_budgets().get(bundle.digest)
+    decodes = WARM_UP_DECODES if cached_us is None else _WARM_UP_WHEN_CACHED
+    durations_us = tuple(warm_up(decoder, monotonic_us, decodes))
+    manifest = decoder.manifest
+    setup = PartSetup(
+        name,
+        channel,
+        latent_space(manifest),
+        manifest.bars,
+        manifest.sampling.temperature,
+        codec_named(manifest.outputs[0].codec),
+        manifest.name,
+    )
+    return LoadedPart(setup, path, decoder, bundle.digest, cached_us, durations_us)
+
+
+def _shared(part: LoadedPart, name: str, channel: int) -> LoadedPart:
+    return replace(part, setup=replace(part.setup, name=name, channel=channel))
 
 
 def decode_budget(parts: list[LoadedPart]) -> DecodeBudget:
