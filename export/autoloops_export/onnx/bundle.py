@@ -20,6 +20,7 @@ from autoloops_engine.inference.onnx_decoder import OnnxDecoder, open_decoder
 from autoloops_engine.inference.requests import DecodeRequest, decode
 from autoloops_engine.inference.worker import monotonic_us
 from autoloops_engine.units import STEPS_PER_BAR, US_PER_MS
+from autoloops_export.attributes import fit_attributes
 from autoloops_export.data.windows import Dataset, DatasetManifest
 from autoloops_export.evaluation.figures import measure
 from autoloops_export.evaluation.loops import LoopSet, loops_of
@@ -165,17 +166,21 @@ def _measured(
     )
     require_parity(parity)
     knobs, ranking = rank_knobs(decoder, valid, progress=say)
+    attributes, attribute_reports = fit_attributes(decoder, valid, test, say)
     say(f"measuring on {len(test.tokens):,} test loops")
     figures = measure(decoder, test)
     say("measuring what storage costs")
     trained_figures = measure(TorchDecoder(trained, draft), test)
-    complete = msgspec.structs.replace(draft, parity=parity, knobs=knobs, accuracy=figures.as_dict())
+    complete = msgspec.structs.replace(
+        draft, parity=parity, knobs=knobs, attributes=attributes, accuracy=figures.as_dict()
+    )
     facts = CardFacts(
         checkpoint=load_card(plan.checkpoint),
         figures=figures,
         trained=trained_figures,
         storage=plan.storage,
         ranking=ranking,
+        attributes=attribute_reports,
         decode_ms=decode_ms(decoder),
         split_windows=plan.dataset.manifest.windows,
     )

@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from autoloops_engine.bundle.manifest import Manifest
+from autoloops_export.attributes import AttributeReport
 from autoloops_export.evaluation.figures import DrumFigures, LineFigures
 from autoloops_export.knobs import Ranking
 from autoloops_export.models.registry import CheckpointCard
@@ -30,6 +31,7 @@ class CardFacts:
         trained: The same from PyTorch with the weights as trained: what storage costs.
         storage: How the graphs keep their weights.
         ranking: How the knobs were chosen.
+        attributes: What the attribute faders do.
         decode_ms: Median and 99th percentile of one bar on one thread, in milliseconds.
         split_windows: Windows by split.
     """
@@ -39,14 +41,21 @@ class CardFacts:
     trained: LineFigures | DrumFigures
     storage: Storage
     ranking: Ranking
+    attributes: tuple[AttributeReport, ...]
     decode_ms: tuple[float, float]
     split_windows: dict[str, int]
 
 
 def model_card(manifest: Manifest, facts: CardFacts) -> str:
     """The text of the card, in Markdown."""
-    parts = (_head(manifest, facts), _accuracy(facts), _graphs(manifest, facts), _data(manifest, facts))
-    return "\n".join(parts)
+    parts = (
+        _head(manifest, facts),
+        _accuracy(facts),
+        _graphs(manifest, facts),
+        _attributes(facts.attributes),
+        _data(manifest, facts),
+    )
+    return "\n".join(part for part in parts if part)
 
 
 def _head(manifest: Manifest, facts: CardFacts) -> str:
@@ -131,6 +140,28 @@ def _exceptions(exceptions: tuple[str, ...]) -> str:
     if not exceptions:
         return ""
     return "Sampled tokens that differ:\n\n" + "\n".join(f"- {text}" for text in exceptions) + "\n\n"
+
+
+def _attributes(reports: tuple[AttributeReport, ...]) -> str:
+    if not reports:
+        return ""
+    names = [report.name for report in reports]
+    rows = "\n".join(
+        f"| {r.name} | {r.low:g} to {r.high:g} | {r.along_a_loop:.2f} | {r.over_loops:.2f} | "
+        + " | ".join(f"{r.leakage[name]:+.2f}" for name in names)
+        + " |"
+        for r in reports
+    )
+    return f"""## Attribute faders
+
+Fader 0 to 1 is the 5th to the 95th percentile of held-out loops. Measured open loop, on test loops decoded at their
+posterior means: Spearman correlation of fader and attribute as one loop's fader moves (mean over loops) and over all
+loops together; then what a full travel changes in every attribute, in shares of that attribute's own range.
+
+| fader | range | along a loop | over loops | {" | ".join(names)} |
+|--|--|--|--|{"--|" * len(names)}
+{rows}
+"""
 
 
 def _data(manifest: Manifest, facts: CardFacts) -> str:
