@@ -11,9 +11,10 @@ from autoloops_engine.latent import latent_space
 from autoloops_engine.messages import Frozen, SetPart, TransportState
 from autoloops_engine.player.core import START_DELAY_US
 from autoloops_engine.player.events import Kind
-from autoloops_engine.session.core import FREEZE_LEAD_US, PartSetup, Session
+from autoloops_engine.session.core import FREEZE_LEAD_US, Session
 from autoloops_engine.session.offline import Performance, render
 from autoloops_engine.session.recording import Recorder
+from autoloops_engine.session.settings import PartSetup
 from autoloops_engine.session.surface import Target
 from autoloops_engine.testing import StubDecoder
 from autoloops_engine.units import BAR_UB, STEP_UB

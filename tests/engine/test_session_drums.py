@@ -10,8 +10,9 @@ from autoloops_engine.inference.decoder import DecodedSteps, Floats, Tokens
 from autoloops_engine.latent import latent_space
 from autoloops_engine.messages import Frozen, SetPart
 from autoloops_engine.player.events import Kind
-from autoloops_engine.session.core import PartSetup, Session
+from autoloops_engine.session.core import Session
 from autoloops_engine.session.offline import Performance
+from autoloops_engine.session.settings import PartSetup
 from autoloops_engine.session.surface import Target
 from autoloops_engine.testing import StubDecoder, tiny_manifest
 from autoloops_engine.units import BAR_UB, STEP_UB

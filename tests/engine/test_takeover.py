@@ -7,8 +7,9 @@ from autoloops_engine.latent import latent_space
 from autoloops_engine.messages import Frozen, TransportState
 from autoloops_engine.player.core import Player
 from autoloops_engine.player.events import Kind
-from autoloops_engine.session.core import PartSetup, Session
+from autoloops_engine.session.core import Session
 from autoloops_engine.session.offline import Performance
+from autoloops_engine.session.settings import PartSetup
 from autoloops_engine.session.surface import Target
 from autoloops_engine.testing import StubDecoder, tiny_manifest
 

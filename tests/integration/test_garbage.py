@@ -21,8 +21,9 @@ from autoloops_bridges.processes.wire import MAX_LINE_BYTES, MAX_WAITING_BYTES, 
 from autoloops_engine.latent import latent_space
 from autoloops_engine.messages import Frozen, MidiIn, decode_from_player, encode
 from autoloops_engine.player.events import Event, Kind
-from autoloops_engine.session.core import PartSetup, Session
+from autoloops_engine.session.core import Session
 from autoloops_engine.session.offline import Performance
+from autoloops_engine.session.settings import PartSetup
 from autoloops_engine.session.surface import Target
 from autoloops_engine.testing import StubDecoder, tiny_manifest
 

@@ -13,8 +13,8 @@ from tests.integration.playing import Playing, alive, playing
 from autoloops_engine.bundle.installed import find_bundle
 from autoloops_engine.inference.onnx_decoder import open_decoder
 from autoloops_engine.latent import latent_space
-from autoloops_engine.session.core import PartSetup
 from autoloops_engine.session.offline import render
+from autoloops_engine.session.settings import PartSetup
 from autoloops_engine.units import UB_PER_BEAT
 
 MELODY = ("--parts", "melody", "--seed", "5", "--tempo", "240")

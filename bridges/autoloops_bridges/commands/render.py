@@ -49,7 +49,7 @@ def render(
     from autoloops_engine.inference.onnx_decoder import open_decoder
     from autoloops_engine.latent import latent_space
     from autoloops_engine.session import offline
-    from autoloops_engine.session.core import PartSetup
+    from autoloops_engine.session.settings import PartSetup
 
     if seed is None:
         seed = secrets.randbelow(MAX_INT + 1)

@@ -17,7 +17,7 @@ from autoloops_engine.inference.budget import DecodeBudget
 from autoloops_engine.inference.onnx_decoder import OnnxDecoder
 from autoloops_engine.inference.warm_up import WARM_UP_DECODES, warm_up
 from autoloops_engine.latent import latent_space
-from autoloops_engine.session.core import PartSetup
+from autoloops_engine.session.settings import PartSetup
 
 # With a value from last time only the slow first runs have to be got over.
 _WARM_UP_WHEN_CACHED: Final = 5

@@ -6,13 +6,13 @@ Nothing here opens a port, reads a clock or waits. The shell carries ``take_mess
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Final
 
-from autoloops_engine.codecs.registry import MELODY, Codec, LoopSteps
+from autoloops_engine.codecs.registry import LoopSteps
 from autoloops_engine.errors import UsageError
 from autoloops_engine.inference.requests import Decoded, DecodeRequest, Failed
-from autoloops_engine.latent import LatentPoint, LatentSpace, point_at, prior_sample
+from autoloops_engine.latent import LatentPoint, point_at, prior_sample
 from autoloops_engine.messages import (
     Adopt,
     Ask,
@@ -34,7 +34,8 @@ from autoloops_engine.messages import (
 from autoloops_engine.notes import Bar
 from autoloops_engine.philox import derived_seed
 from autoloops_engine.session.firing import Fired, when_named
-from autoloops_engine.session.part import Launch, PartSession, Settings, Wanted
+from autoloops_engine.session.part import PartSession, Wanted
+from autoloops_engine.session.settings import Launch, PartSetup, Settings
 from autoloops_engine.session.state import SessionState, part_state, restore_part
 from autoloops_engine.session.surface import Target, Values
 from autoloops_engine.session.values import MAX_LENGTH_BARS, PART_VALUES, flag, number, whole
@@ -51,29 +52,6 @@ _IDS_PER_GENERATION: Final = 1_000_000_000
 # A bar is frozen so long before its earliest possible event: time to announce it. A decode that is quicker than its
 # budget, as nearly all are, makes the bar up to this line; freezing a whole budget ahead would only turn it away.
 FREEZE_LEAD_US: Final = 5_000
-
-
-@dataclass(frozen=True, slots=True, eq=False)
-class PartSetup:
-    """A part as the performer asked for it.
-
-    Attributes:
-        name: Its name.
-        channel: MIDI channel, 1 to 16.
-        space: The controls of its model's latent space.
-        bars: Bars in a loop of its model.
-        temperature: Temperature to begin with.
-        codec: What the steps of its model mean.
-        model: What the model is called.
-    """
-
-    name: str
-    channel: int
-    space: LatentSpace
-    bars: int
-    temperature: float = 1.0
-    codec: Codec = MELODY
-    model: str = ""
 
 
 class Session:

@@ -7,7 +7,7 @@ from typing import Final
 from autoloops_engine.errors import UsageError
 from autoloops_engine.latent import LatentPoint, point_at, prior_sample
 from autoloops_engine.philox import Stream, derived_seed, normal
-from autoloops_engine.session.part import Settings
+from autoloops_engine.session.settings import Settings
 from autoloops_engine.time.quantum import When
 
 # `fire vary` turns the point by this angle (in radians) towards a random one, at an unchanged length.

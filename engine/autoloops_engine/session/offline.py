@@ -13,8 +13,9 @@ from autoloops_engine.inference.requests import Decoded, DecodeRequest, Failed, 
 from autoloops_engine.messages import EndAfter, Ended, FromPlayer, Frozen
 from autoloops_engine.player.core import Player
 from autoloops_engine.player.events import Event
-from autoloops_engine.session.core import PartSetup, Session
+from autoloops_engine.session.core import Session
 from autoloops_engine.session.recording import RecordedNote, Recorder
+from autoloops_engine.session.settings import PartSetup
 from autoloops_engine.session.surface import Target
 
 

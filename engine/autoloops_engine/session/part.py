@@ -1,7 +1,6 @@
 """The life of a part's bars, as the session sees it: what to decode next, and what became of it."""
 
 from collections import OrderedDict, deque
-from dataclasses import dataclass, replace
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -10,52 +9,14 @@ import numpy as np
 from autoloops_engine.codecs.registry import MELODY, Codec, LoopSteps
 from autoloops_engine.inference.decoder import Floats
 from autoloops_engine.inference.requests import FIRST_PREVIOUS, Decoded, DecodeRequest
-from autoloops_engine.latent import LatentPoint
 from autoloops_engine.messages import Frozen, OfferBar, SetPart, SpliceBar
 from autoloops_engine.session.rendering import BarRecord, render
+from autoloops_engine.session.settings import Launch, Settings, launched
 from autoloops_engine.time.timeline import bar_of
 from autoloops_engine.units import BAR_UB, STEP_UB
 
 _RECORDS_KEPT: Final = 256
 _CHANGES_KEPT: Final = 1_024
-
-
-@dataclass(frozen=True, slots=True)
-class Settings:
-    """What a bar is decoded and rendered from.
-
-    Attributes:
-        point: The latent point.
-        seed: Seed of the noise.
-        temperature: 0 to 4; 0 is greedy.
-        hold: The loop repeats; otherwise each pass has noise of its own.
-        transpose: Semitones, -48 to 48.
-        velocity: Factor, 0 to 2.
-    """
-
-    point: LatentPoint
-    seed: int
-    temperature: float = 1.0
-    hold: bool = True
-    transpose: int = 0
-    velocity: float = 1.0
-
-
-@dataclass(frozen=True, slots=True)
-class Launch:
-    """Something that takes effect at a position.
-
-    Attributes:
-        position_ub: Where, in micro-beats from the start of bar 1.
-        point: The latent point from there on; None: as it is.
-        seed: The seed from there on; None: as it is.
-        restart: Bar 0 of the loop falls on this position, which is a bar line then.
-    """
-
-    position_ub: int
-    point: LatentPoint | None = None
-    seed: int | None = None
-    restart: bool = False
 
 
 class Slot(Enum):
@@ -313,7 +274,7 @@ class PartSession:
         self._changes.append((self._version, now_us))
 
     def _commit(self, launch: Launch) -> None:
-        self.settings = _launched(self.settings, launch)
+        self.settings = launched(self.settings, launch)
         if launch.restart:
             self.origin_bar = bar_of(launch.position_ub)
 
@@ -322,7 +283,7 @@ class PartSession:
         settings, origin_bar = self.settings, self.origin_bar
         for launch in self._launches:
             if launch.position_ub <= position_ub:
-                settings = _launched(settings, launch)
+                settings = launched(settings, launch)
                 origin_bar = bar_of(launch.position_ub) if launch.restart else origin_bar
         return settings, origin_bar
 
@@ -411,11 +372,3 @@ class PartSession:
         record = self._records.get(frozen.bar.id)
         heard = -1 if record is None else record.version
         self.misses += bool(in_time) and heard < max(in_time)
-
-
-def _launched(settings: Settings, launch: Launch) -> Settings:
-    return replace(
-        settings,
-        point=settings.point if launch.point is None else launch.point,
-        seed=settings.seed if launch.seed is None else launch.seed,
-    )

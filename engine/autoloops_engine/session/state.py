@@ -5,7 +5,8 @@ from msgspec import Struct
 from autoloops_engine.latent import LatentPoint, LatentSpace, point_at
 from autoloops_engine.messages import TransportState
 from autoloops_engine.session.firing import Fired
-from autoloops_engine.session.part import PartSession, Settings
+from autoloops_engine.session.part import PartSession
+from autoloops_engine.session.settings import Settings
 
 
 class PointState(Struct, frozen=True):

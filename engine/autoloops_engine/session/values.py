@@ -6,7 +6,8 @@ from typing import Final
 
 from autoloops_engine.errors import UsageError
 from autoloops_engine.latent import LatentPoint
-from autoloops_engine.session.part import PartSession, Settings
+from autoloops_engine.session.part import PartSession
+from autoloops_engine.session.settings import Settings
 from autoloops_engine.session.surface import Key, Values
 
 MAX_LENGTH_BARS: Final = 64

@@ -1,0 +1,76 @@
+"""What a part is set up with, what its bars are decoded from, and what changes that at a position."""
+
+from dataclasses import dataclass, replace
+
+from autoloops_engine.codecs.registry import MELODY, Codec
+from autoloops_engine.latent import LatentPoint, LatentSpace
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class PartSetup:
+    """A part as the performer asked for it.
+
+    Attributes:
+        name: Its name.
+        channel: MIDI channel, 1 to 16.
+        space: The controls of its model's latent space.
+        bars: Bars in a loop of its model.
+        temperature: Temperature to begin with.
+        codec: What the steps of its model mean.
+        model: What the model is called.
+    """
+
+    name: str
+    channel: int
+    space: LatentSpace
+    bars: int
+    temperature: float = 1.0
+    codec: Codec = MELODY
+    model: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Settings:
+    """What a bar is decoded and rendered from.
+
+    Attributes:
+        point: The latent point.
+        seed: Seed of the noise.
+        temperature: 0 to 4; 0 is greedy.
+        hold: The loop repeats; otherwise each pass has noise of its own.
+        transpose: Semitones, -48 to 48.
+        velocity: Factor, 0 to 2.
+    """
+
+    point: LatentPoint
+    seed: int
+    temperature: float = 1.0
+    hold: bool = True
+    transpose: int = 0
+    velocity: float = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Launch:
+    """Something that takes effect at a position.
+
+    Attributes:
+        position_ub: Where, in micro-beats from the start of bar 1.
+        point: The latent point from there on; None: as it is.
+        seed: The seed from there on; None: as it is.
+        restart: Bar 0 of the loop falls on this position, which is a bar line then.
+    """
+
+    position_ub: int
+    point: LatentPoint | None = None
+    seed: int | None = None
+    restart: bool = False
+
+
+def launched(settings: Settings, launch: Launch) -> Settings:
+    """The settings that hold once a launch took effect."""
+    return replace(
+        settings,
+        point=settings.point if launch.point is None else launch.point,
+        seed=settings.seed if launch.seed is None else launch.seed,
+    )
