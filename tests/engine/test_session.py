@@ -213,6 +213,17 @@ def test_transposing_moves_every_note_and_ties_nothing_across_the_seam() -> None
     assert not bars[5].ties
 
 
+def test_accents_are_as_deep_as_asked_for() -> None:
+    joined = performance(decoder=StubDecoder())
+    joined.run_until(started_us(joined) + 2 * BAR_US + 1_000)
+    accented = {e.velocity for e in joined.events if e.kind == Kind.ON}
+    joined.session.set(Target("accent", "melody"), (0.0,), joined.now_us)
+    joined.run_until(started_us(joined) + 5 * BAR_US)
+    flat = {e.velocity for e in joined.events if e.kind == Kind.ON and e.at_us >= started_us(joined) + 4 * BAR_US}
+    assert len(accented) > 1
+    assert flat == {80}
+
+
 @pytest.mark.parametrize(
     ("target", "values"),
     [

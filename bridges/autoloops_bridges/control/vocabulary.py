@@ -194,6 +194,12 @@ _PART: Final = (
     ),
     _value("/al/PART/velocity", Argument("factor", Type.FLOAT, 0, 2, "", 1.0), "Multiplies every velocity."),
     _value(
+        "/al/PART/accent",
+        Argument("depth", Type.FLOAT, 0, 2, "", 1.0),
+        "Depth of the metric accents that melody and bass get, as their models know no velocity; 0: all alike. Drums "
+        "have their own dynamics.",
+    ),
+    _value(
         "/al/PART/model",
         Argument("bundle", Type.STRING),
         "The model by the name or path of its bundle. Another one is loaded while the music plays and heard from a bar "

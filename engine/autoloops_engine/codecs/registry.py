@@ -80,8 +80,12 @@ class Codec(Protocol):
             ValueError: a token is no class.
         """
 
-    def decode_bar(self, steps: LoopSteps, sounding: int | None, *, from_step: int = 0) -> DecodedBar:
+    def decode_bar(
+        self, steps: LoopSteps, sounding: int | None, *, from_step: int = 0, accent_depth: float = 1.0
+    ) -> DecodedBar:
         """The notes of sixteen steps; what sounds before ``from_step`` is left out.
+
+        Models that know no velocity get metric accents, 0 for none to 2 for twice the usual depth.
 
         Raises:
             ValueError: there are not sixteen steps, or a token is no class.
@@ -90,7 +94,7 @@ class Codec(Protocol):
     def sounding_at(self, tokens: Sequence[int], step: int, sounding: int | None) -> int | None:
         """The pitch that goes on into ``step`` (0 to 16) of a bar that starts with ``sounding``."""
 
-    def attack_velocity(self, step: int) -> int:
+    def attack_velocity(self, step: int, accent_depth: float = 1.0) -> int:
         """The velocity of a note that goes on into ``step`` where it has to be struck anew."""
 
 
@@ -108,17 +112,19 @@ class MelodyCodec:
         """See :meth:`Codec.features`."""
         return melody.one_hot(steps.tokens)
 
-    def decode_bar(self, steps: LoopSteps, sounding: int | None, *, from_step: int = 0) -> DecodedBar:
+    def decode_bar(
+        self, steps: LoopSteps, sounding: int | None, *, from_step: int = 0, accent_depth: float = 1.0
+    ) -> DecodedBar:
         """See :meth:`Codec.decode_bar`."""
-        return melody.decode_bar(steps.tokens, sounding, from_step=from_step)
+        return melody.decode_bar(steps.tokens, sounding, from_step=from_step, accent_depth=accent_depth)
 
     def sounding_at(self, tokens: Sequence[int], step: int, sounding: int | None) -> int | None:
         """See :meth:`Codec.sounding_at`."""
         return melody.sounding_at(tokens, step, sounding)
 
-    def attack_velocity(self, step: int) -> int:
+    def attack_velocity(self, step: int, accent_depth: float = 1.0) -> int:
         """See :meth:`Codec.attack_velocity`."""
-        return melody.accent_velocity(step)
+        return melody.accent_velocity(step, accent_depth)
 
 
 class DrumCodec:
@@ -135,7 +141,9 @@ class DrumCodec:
         """See :meth:`Codec.features`."""
         return drums.features(steps.tokens, *steps.extras)
 
-    def decode_bar(self, steps: LoopSteps, sounding: int | None, *, from_step: int = 0) -> DecodedBar:
+    def decode_bar(
+        self, steps: LoopSteps, sounding: int | None, *, from_step: int = 0, accent_depth: float = 1.0
+    ) -> DecodedBar:
         """See :meth:`Codec.decode_bar`; nothing ever sounds on."""
         return drums.decode_bar(drums.DrumLoop(steps.tokens, *steps.extras), from_step=from_step)
 
@@ -143,9 +151,9 @@ class DrumCodec:
         """See :meth:`Codec.sounding_at`: None."""
         return None
 
-    def attack_velocity(self, step: int) -> int:
+    def attack_velocity(self, step: int, accent_depth: float = 1.0) -> int:
         """See :meth:`Codec.attack_velocity`."""
-        return melody.accent_velocity(step)
+        return melody.accent_velocity(step, accent_depth)
 
 
 MELODY: Final = MelodyCodec()

@@ -238,7 +238,7 @@ class Session:
             targets.append(Target("z", name))
             targets += [Target("knob", name, i) for i in range(1, len(space.knobs) + 1)]
             targets += [Target("attr", name, attribute) for attribute in space.attributes]
-            plain = ("model", "temperature", "seed", "hold", "mute", "transpose", "velocity", "length")
+            plain = ("model", "temperature", "seed", "hold", "mute", "transpose", "velocity", "accent", "length")
             targets += [Target(value, name) for value in plain]
         return tuple(targets)
 

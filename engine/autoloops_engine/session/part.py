@@ -238,7 +238,7 @@ class PartSession:
             )
         )
         transposed_before = record.transpose if before is None else before.transpose
-        bar = render(record, asked.settings.velocity, transposed_before)
+        bar = render(record, asked.settings, transposed_before)
         return OfferBar(self.name, wanted.epoch, wanted.song_bar, bar)
 
     def failed(self, ticket: int) -> None:
@@ -333,7 +333,7 @@ class PartSession:
             )
         )
         transposed_before = record.transpose if old is None else old.transpose
-        bar = render(record, asked.settings.velocity, transposed_before, step)
+        bar = render(record, asked.settings, transposed_before, step)
         return SpliceBar(self.name, wanted.epoch, wanted.song_bar, step * STEP_UB, bar)
 
     def _ask(

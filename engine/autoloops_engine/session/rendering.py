@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from autoloops_engine.codecs.registry import Codec, LoopSteps
 from autoloops_engine.inference.decoder import Floats
 from autoloops_engine.notes import Bar, Note, Tie
+from autoloops_engine.session.settings import Settings
 from autoloops_engine.units import STEP_UB
 
 
@@ -39,23 +40,25 @@ class BarRecord:
         return self.codec.sounding_at(self.steps.tokens, step, self.sounding)
 
 
-def render(record: BarRecord, velocity: float, transposed_before: int, from_step: int = 0) -> Bar:
+def render(record: BarRecord, settings: Settings, transposed_before: int, from_step: int = 0) -> Bar:
     """The bar as the player gets it.
 
     Args:
         record: What was decoded.
-        velocity: Multiplies every velocity; the result stays within 1 to 127.
+        settings: How loud, and how strongly accented; velocities stay within 1 to 127.
         transposed_before: The transposition of what sounds going in: where it differs, the note that would be tied
             is struck anew at its new pitch.
         from_step: What happens before this step is left out.
     """
-    decoded = record.codec.decode_bar(record.steps, record.sounding_at(from_step), from_step=from_step)
+    velocity, accent = settings.velocity, settings.accent
+    sounding = record.sounding_at(from_step)
+    decoded = record.codec.decode_bar(record.steps, sounding, from_step=from_step, accent_depth=accent)
     notes = [_note(note, record.transpose, velocity) for note in decoded.notes]
     ties: tuple[Tie, ...] = ()
     if transposed_before == record.transpose:
         ties = tuple(Tie(_pitch(tie.pitch, record.transpose), tie.duration_ub, tie.held) for tie in decoded.ties)
     else:
-        struck = record.codec.attack_velocity(from_step)
+        struck = record.codec.attack_velocity(from_step, accent)
         notes[:0] = [_struck(tie, from_step, struck, record.transpose, velocity) for tie in decoded.ties]
     return Bar(record.id, record.after_id, tuple(notes), ties)
 

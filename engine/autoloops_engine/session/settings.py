@@ -40,6 +40,7 @@ class Settings:
         hold: The loop repeats; otherwise each pass has noise of its own.
         transpose: Semitones, -48 to 48.
         velocity: Factor, 0 to 2.
+        accent: Depth of the metric accents of models that know no velocity, 0 to 2.
     """
 
     point: LatentPoint
@@ -48,6 +49,7 @@ class Settings:
     hold: bool = True
     transpose: int = 0
     velocity: float = 1.0
+    accent: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)

@@ -35,6 +35,7 @@ class PartState(Struct, frozen=True):
     hold: bool
     transpose: int
     velocity: float
+    accent: float
     length_bars: int
     origin_bar: int
     muted: bool
@@ -80,6 +81,7 @@ def part_state(part: PartSession, fired: Fired) -> PartState:
         settings.hold,
         settings.transpose,
         settings.velocity,
+        settings.accent,
         part.length_bars,
         part.origin_bar,
         part.muted,
@@ -101,6 +103,7 @@ def restore_part(part: PartSession, state: PartState) -> Fired:
         state.hold,
         state.transpose,
         state.velocity,
+        state.accent,
     )
     part.length_bars = state.length_bars
     part.origin_bar = state.origin_bar

@@ -112,4 +112,8 @@ PART_VALUES: Final[dict[str, PartValue]] = {
         lambda part, key: (part.settings.velocity,),
         lambda settings, key, values: replace(settings, velocity=number(values, 0, 2)),
     ),
+    "accent": PartValue(
+        lambda part, key: (part.settings.accent,),
+        lambda settings, key, values: replace(settings, accent=number(values, 0, 2)),
+    ),
 }
