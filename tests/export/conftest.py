@@ -1,11 +1,15 @@
 """MIDI files for the export tests; the fixtures hand out the functions that make them."""
 
-from collections.abc import Callable
+import os
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import mido
 import numpy as np
 import pytest
+
+# Tiny models on many threads mostly wait for each other; set before torch is imported.
+os.environ.setdefault("OMP_NUM_THREADS", "1")
 
 TICKS = 480
 SIXTEENTH = TICKS // 4
@@ -77,3 +81,17 @@ def fixture_random_tune() -> Callable[..., Notes]:
 def fixture_folder_of_tunes() -> Callable[..., Path]:
     """Fills a folder with random tunes."""
     return _folder_of_tunes
+
+
+@pytest.fixture(scope="module", name="quick_export")
+def fixture_quick_export() -> Iterator[None]:
+    """Exports measure knobs and attributes on a few loops only."""
+    from autoloops_export import attributes, knobs
+
+    with pytest.MonkeyPatch.context() as patch:
+        for module in (attributes, knobs):
+            patch.setattr(module, "CALIBRATION_LOOPS", 4)
+            patch.setattr(module, "GRID", 5)
+        patch.setattr(attributes, "CHECKED_LOOPS", 4)
+        patch.setattr(knobs, "RANKING_LOOPS", 4)
+        yield

@@ -273,7 +273,7 @@ def test_groove_models_are_of_512_classes() -> None:
 
 
 @pytest.fixture(scope="module")
-def bundle(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory, quick_export: None) -> Path:
     folder = tmp_path_factory.mktemp("run")
     torch.manual_seed(2)
     weights = build_model(CONFIG).state_dict()

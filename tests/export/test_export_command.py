@@ -59,7 +59,7 @@ def run(*words: str | Path) -> str:
 
 
 @pytest.fixture(scope="module")
-def bundle(checkpoint: Path, data: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
+def bundle(checkpoint: Path, data: Path, tmp_path_factory: pytest.TempPathFactory, quick_export: None) -> Path:
     out = tmp_path_factory.mktemp("out") / "tiny-melody"
     run("export", checkpoint, "--data", data, "--out", out, "--points", "100")
     return out
