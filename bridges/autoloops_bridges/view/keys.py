@@ -62,7 +62,7 @@ if sys.platform == "win32":
 
         def close(self) -> None:
             """Give the terminal back."""
-            leave_screen()
+            leave_screen(sys.stdout.fileno())
 
         def _read(self) -> None:
             while True:
@@ -103,7 +103,7 @@ else:
             except (OSError, termios.error):
                 # The terminal is gone.
                 return
-            leave_screen()
+            leave_screen(sys.stdout.fileno())
 
         def _read(self) -> None:
             while self._woken not in (ready := select.select([self._terminal, self._woken], [], [])[0]):

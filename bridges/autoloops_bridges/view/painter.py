@@ -35,8 +35,10 @@ class Canvas:
         """
         anew = size != self._size or self._frames % _FRAMES_ANEW == 0
         self._frames += 1
-        old = [None] * len(drawn) if anew else self._shown
-        changed = [at for at, (was, now) in enumerate(zip(old, drawn, strict=True)) if was != now]
+        old: Sequence[Text | None] = [None] * len(drawn) if anew else self._shown
+        changed = [
+            at for at, (was, now) in enumerate(zip(old, drawn, strict=True)) if was is None or not _alike(was, now)
+        ]
         self._size, self._shown = size, list(drawn)
         lines = self._ansi([drawn[at] for at in changed], size[0])
         return "".join(f"\x1b[{at + 1};1H{line}" for at, line in zip(changed, lines, strict=True)).encode()
@@ -102,6 +104,11 @@ class Painter:
     def _write(self, data: bytes) -> None:
         while data:
             data = data[self._terminal.write(data) :]
+
+
+def _alike(one: Text, other: Text) -> bool:
+    # Rich itself compares no base styles.
+    return one == other and one.style == other.style
 
 
 def standard_painter() -> Painter:

@@ -5,6 +5,7 @@ control, what the performer was told, the keys. What matters least goes first wh
 that a colour says is said by a character too.
 """
 
+import textwrap
 from collections.abc import Iterator, Sequence
 from typing import Final
 
@@ -19,14 +20,22 @@ from autoloops_bridges.view.snapshot import ShownBar, ShownPart, Snapshot
 from autoloops_engine.units import BAR_UB, BEATS_PER_BAR, STEPS_PER_BAR, UB_PER_BEAT, US_PER_MS, US_PER_S
 
 MIN_WIDTH: Final = 20
-# Rolls of whole steps only, so that beats stand below each other; more than four columns a step tell nothing new.
-_MAX_STEP_COLUMNS: Final = 4
+# Rolls of whole steps only, so that all steps are equally long; beyond some size they tell nothing new.
+_MAX_STEP_COLUMNS: Final = 6
 _LABEL: Final = 10
 _AXIS: Final = 4
 _MARGIN: Final = 1
-_GAP: Final = 2
-_MAX_PART_ROWS: Final = 14
+_BAR_LINE: Final = "║"
+_MAX_PART_ROWS: Final = 28
+# Each part is to have so many rows before what the performer is told gets more than one.
+_GOOD_PART_ROWS: Final = 7
+_MAX_TOLD_ROWS: Final = 3
+# Rows below the parts with their distance, but for what the performer is told; columns for the name of what they say.
+_FACTS: Final = 5
+_FACT: Final = 9
 _LARGE_FROM: Final = (60, 20)
+# Large characters for bar and beat: 999.4, and room for a bar more than that.
+_POSITION: Final = 6
 
 _DIM: Final = "bright_black"
 _SOUNDING: Final = "cyan"
@@ -54,8 +63,9 @@ def rows(shown: Snapshot, width: int, height: int) -> list[Text]:
     """The same, row by row, from the top."""
     layout = _Layout(width)
     roomy = width >= _LARGE_FROM[0] and height >= _LARGE_FROM[1]
-    top = [*(_large_transport(shown, width) if roomy else _transport(shown)), _ruler(shown, layout)]
-    bottom = list(_bottom(shown, width))
+    top = [*(_large_transport(shown, layout.width) if roomy else _transport(shown)), _ruler(shown, layout)]
+    told = height - len(top) - _FACTS - (_GOOD_PART_ROWS + 1) * len(shown.parts)
+    bottom = list(_bottom(shown, width, min(_MAX_TOLD_ROWS, max(1, told))))
     # The keys are wanted least by who knows them, the counters most.
     while len(top) + len(bottom) + 2 * len(shown.parts) > height and bottom:
         bottom.pop()
@@ -73,10 +83,12 @@ class _Layout:
     def __init__(self, width: int) -> None:
         self.rolls = 2
         room = width - _MARGIN - _LABEL - _AXIS
-        step_columns = (room - _GAP) // (2 * STEPS_PER_BAR)
+        step_columns = (room - len(_BAR_LINE)) // (2 * STEPS_PER_BAR)
         if step_columns < 1:
             self.rolls, step_columns = 1, room // STEPS_PER_BAR
         self.columns = STEPS_PER_BAR * max(1, min(_MAX_STEP_COLUMNS, step_columns))
+        left = _MARGIN + _LABEL + _AXIS
+        self.width = min(width, left + self.rolls * self.columns + (self.rolls - 1) * len(_BAR_LINE))
 
 
 # -- transport -------------------------------------------------------------------------------------------------------
@@ -100,30 +112,31 @@ def _transport(shown: Snapshot) -> list[Text]:
     bar, beat = _position(shown)
     row = Text(" ").append_text(_state(shown))
     row.append(f"  {bar:>4}.{beat}  ", "bold")
-    row.append(f"{shown.tempo_bpm:g} BPM".replace(".0 ", " "), "bold").append(f"  {_beats(shown)}")
+    row.append(f"{round(shown.tempo_bpm, 1):g} BPM", "bold").append(f"  {_beats(shown)}")
     return [row.append(f"  sync {shown.sync}", _DIM)]
 
 
 def _large_transport(shown: Snapshot, width: int) -> list[Text]:
     bar, beat = _position(shown)
-    position, tempo = large(f"{bar:>4}.{beat}"), large(f"{shown.tempo_bpm:>5.1f}")
+    position, tempo = large(f"{bar}.{beat}".ljust(_POSITION)), large(f"{shown.tempo_bpm:>5.1f}")
     facts = [_state(shown), Text(_beats(shown), "bold"), Text(f"sync {shown.sync}", _DIM)]
     units = ("", "", "BPM")
     drawn = []
     for row in range(DIGIT_ROWS):
-        text = Text(" " * _MARGIN).append(position[row], "bold").append("    ").append_text(facts[row])
-        text.append(" " * max(1, width - text.cell_len - len(tempo[row]) - 5))
-        drawn.append(text.append(tempo[row], "bold").append(f" {units[row]:<3} ", _DIM))
+        text = Text(" " * _MARGIN).append(position[row], "bold").append("  ").append_text(facts[row])
+        text.append(" " * max(1, width - text.cell_len - len(tempo[row]) - 4))
+        drawn.append(text.append(tempo[row], "bold").append(f" {units[row]:<3}", _DIM))
     return drawn
 
 
 def _ruler(shown: Snapshot, layout: _Layout) -> Text:
     row = Text(" " * (_MARGIN + _LABEL + _AXIS))
     bar, _ = _position(shown)
-    row.append_text(_bar_ruler(f"bar {bar}", layout.columns, column_of(shown.position_ub, layout.columns)))
+    head = column_of(shown.position_ub, layout.columns) if shown.playing else None
+    row.append_text(_bar_ruler(f"bar {bar}", layout.columns, head))
     if layout.rolls == 2:
-        title = f"next: {bar + 1 if shown.playing else 1}"
-        row.append(" " * _GAP).append_text(_bar_ruler(title, layout.columns, None))
+        title = f"next {bar + 1 if shown.playing else 1}"
+        row.append(_BAR_LINE, _DIM).append_text(_bar_ruler(title, layout.columns, None))
     return row
 
 
@@ -171,7 +184,7 @@ def _part(shown: Snapshot, at: int, layout: _Layout, height: int) -> Iterator[Te
         text = Text(" " * _MARGIN).append_text(labels[row]).append(f"{axis[row]:>{_AXIS - 1}} ", _DIM)
         text.append_text(sounding[row])
         if layout.rolls == 2:
-            text.append(" " * _GAP).append_text(following[row])
+            text.append(_BAR_LINE, _DIM).append_text(following[row])
         yield text
 
 
@@ -201,7 +214,7 @@ def _axis(part: ShownPart, lanes: Lanes, height: int) -> list[str]:
     axis = [""] * height
     if part.pitched and lanes.low is not None and lanes.high is not None:
         for pitch in (lanes.low, lanes.high):
-            axis[height - 1 - lanes.level(pitch) // 2] = pitch_name(pitch)
+            axis[height - 1 - lanes.levels(pitch)[-1] // 2] = pitch_name(pitch)
     return axis
 
 
@@ -226,25 +239,43 @@ def _styled(cells: Sequence[Cell], style: str) -> Text:
 # -- below -----------------------------------------------------------------------------------------------------------
 
 
-def _bottom(shown: Snapshot, width: int) -> Iterator[Text]:
-    """The rows below the parts, the most wanted first."""
+def _bottom(shown: Snapshot, width: int, told_rows: int) -> Iterator[Text]:
+    """The rows below the parts, the most wanted first, but for a distance where there is room."""
+    if told_rows > 1:
+        yield Text()
     yield _counters(shown)
     yield _fact("control", shown.control or "none yet")
     yield _fact("ports", _ports(shown))
-    yield _fact("told", shown.remarks[-1] if shown.remarks else "")
+    yield from _told(shown, width, told_rows)
     yield _keys(width)
 
 
+def _told(shown: Snapshot, width: int, count: int) -> list[Text]:
+    """The latest remarks, wrapped, as many rows of them as there is room for."""
+    lines: list[str] = []
+    for remark in reversed(shown.remarks):
+        wrapped = textwrap.wrap(remark, max(MIN_WIDTH, width - _MARGIN - _FACT)) if count > 1 else [remark]
+        if lines and len(lines) + len(wrapped) > count:
+            break
+        lines = [*wrapped, *lines]
+    lines = [*lines[:count], *[""] * (count - len(lines))]
+    return [_fact("notice" if at == 0 else "", line) for at, line in enumerate(lines)]
+
+
 def _counters(shown: Snapshot) -> Text:
-    row = Text(" " * _MARGIN)
-    ahead = "-" if shown.ahead_us is None else f"{shown.ahead_us / US_PER_S:.2f} s"
+    """The counters, each in a place of its own, the most telling first."""
+    row = Text(" " * _MARGIN).append(f"{'misses':<{_FACT}}", _DIM).append_text(_count(shown.misses))
+    for name, count in (("fallbacks", shown.fallbacks), ("lost", shown.lost)):
+        row.append(f" {name} ", _DIM).append_text(_count(count))
+    late = f"{shown.late_max_us / US_PER_MS:.1f} ms"
+    margin = "-" if shown.margin_us is None else f"{shown.margin_us / US_PER_S:.2f} s"
     decode = "-" if shown.decode_us is None else f"{shown.decode_us / US_PER_MS:.1f}"
-    row.append("ahead ", _DIM).append(f"{ahead:<7}").append(" decode ", _DIM)
-    row.append(f"{f'{decode} of {shown.budget_us / US_PER_MS:.1f} ms':<16}")
-    counts = (("misses", shown.misses), ("fallbacks", shown.fallbacks), ("lost", shown.lost))
-    for name, count in counts:
-        row.append(f" {name} ", _DIM).append(f"{count:<3}", _WARNING if count else "")
-    return row.append(" late ", _DIM).append(f"{shown.late_max_us / US_PER_MS:.1f} ms")
+    row.append(" late ", _DIM).append(f"{late:<7}").append(" margin ", _DIM).append(f"{margin:<6}")
+    return row.append(" decode ", _DIM).append(f"{decode}/{shown.budget_us / US_PER_MS:.1f} ms")
+
+
+def _count(count: int) -> Text:
+    return Text(f"{count:<2}", _WARNING if count else "")
 
 
 def _ports(shown: Snapshot) -> str:
@@ -253,7 +284,7 @@ def _ports(shown: Snapshot) -> str:
 
 
 def _fact(name: str, value: str) -> Text:
-    return Text(" " * _MARGIN).append(f"{name:<8} ", _DIM).append(value)
+    return Text(" " * _MARGIN).append(f"{name:<{_FACT}}", _DIM).append(value)
 
 
 def _keys(width: int) -> Text:

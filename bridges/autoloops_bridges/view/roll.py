@@ -11,6 +11,8 @@ LOWER: Final = "▄"
 FULL: Final = "█"
 PLAYHEAD: Final = "│"
 BEAT: Final = "·"
+# A note is two rows of characters high at most.
+_THICKEST: Final = 4
 
 
 class Cell(NamedTuple):
@@ -33,18 +35,20 @@ class Lanes:
     def __init__(self, pitches: Sequence[int], levels: int, *, pitched: bool) -> None:
         self.low = pitches[0] if pitches else None
         self.high = pitches[-1] if pitches else None
-        self._levels = levels
+        self._count = levels
+        self._pitched = pitched
         self._places = pitches if not pitched else range(pitches[0], pitches[-1] + 1) if pitches else ()
 
-    def level(self, pitch: int) -> int:
-        """The height of a pitch, from 0 at the bottom."""
-        places = len(self._places)
-        place = self._places.index(pitch)
-        if places <= self._levels:
-            # As far apart as they can be evenly, and in the middle.
-            apart = self._levels // places
-            return (self._levels - apart * (places - 1) - 1) // 2 + apart * place
-        return (place * (self._levels - 1) + (places - 1) // 2) // (places - 1)
+    def levels(self, pitch: int) -> range:
+        """The heights of a pitch, from 0 at the bottom: several where there is room."""
+        places, place = len(self._places), self._places.index(pitch)
+        if places > self._count:
+            at = (place * (self._count - 1) + (places - 1) // 2) // (places - 1)
+            return range(at, at + 1)
+        # As far apart as they can be evenly, and in the middle; instruments keep a distance.
+        apart = self._count // places
+        low = (self._count - apart * places) // 2 + apart * place
+        return range(low, low + min(_THICKEST, apart if self._pitched else max(1, apart - 1)))
 
 
 def draw(notes: Sequence[ShownNote], lanes: Lanes, rows: int, columns: int, head: int | None) -> list[list[Cell]]:
@@ -62,8 +66,8 @@ def draw(notes: Sequence[ShownNote], lanes: Lanes, rows: int, columns: int, head
     filled = [[False] * columns for _ in range(2 * rows)]
     for note in notes:
         first, last = columns_of(note, columns)
-        level = filled[lanes.level(note.pitch)]
-        level[first:last] = [True] * (last - first)
+        for level in lanes.levels(note.pitch):
+            filled[level][first:last] = [True] * (last - first)
     beat = columns // BEATS_PER_BAR
     drawn = []
     for row in range(rows):

@@ -19,10 +19,10 @@ if sys.platform == "win32":
         """Whether there is a terminal in front of a performer, which understands what we draw."""
         return bool(sys.stdin.isatty() and sys.stdout.isatty() and _switched())
 
-    def leave_screen() -> None:
+    def leave_screen(terminal: int) -> None:
         """Back to the first screen, if this is not it."""
-        with open(os.dup(1), "wb", buffering=0) as terminal:  # noqa: PTH123
-            terminal.write(LEAVE)
+        with open(os.dup(terminal), "wb", buffering=0) as screen:  # noqa: PTH123
+            screen.write(LEAVE)
 
     def _switched() -> bool:
         kernel = ctypes.windll.kernel32
@@ -36,16 +36,22 @@ else:
 
     def can_show() -> bool:
         """Whether there is a terminal in front of a performer, which understands what we draw."""
-        if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM", "dumb") == "dumb":
+        if not (sys.stdin.isatty() and sys.stdout.isatty()) or os.environ.get("TERM", "") in {"", "dumb"}:
             return False
-        utf8 = sys.stdout.encoding.lower().replace("-", "") == "utf8"
-        return utf8 and os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+        return sys.stdout.encoding.lower().replace("-", "") == "utf8" and _in_foreground()
 
-    def leave_screen() -> None:
+    def _in_foreground() -> bool:
+        try:
+            return os.tcgetpgrp(sys.stdin.fileno()) == os.getpgrp()
+        except OSError:
+            # It controls nobody, so that nobody is stopped for using it.
+            return True
+
+    def leave_screen(terminal: int) -> None:
         """Back to the first screen, if this is not it; given up where the terminal takes nothing."""
         try:
-            if select.select([], [1], [], _PATIENCE_S)[1]:
-                os.write(1, LEAVE)
+            if select.select([], [terminal], [], _PATIENCE_S)[1]:
+                os.write(terminal, LEAVE)
         except OSError:
             # The terminal is gone.
             return

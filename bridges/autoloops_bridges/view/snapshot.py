@@ -70,7 +70,7 @@ class Snapshot(Struct, frozen=True):
 
     Attributes:
         position_ub: Where the song is, in micro-beats from the start of bar 1.
-        ahead_us: How long before its freeze line the bar frozen last had arrived, of the part that was tightest;
+        margin_us: How long before its freeze line the newest bar had arrived, of the part with the least time left;
             None: not known yet, or the player fell back.
         budget_us: The decode budget of a bar.
         decode_us: What the last decode took; None: there was none.
@@ -87,7 +87,7 @@ class Snapshot(Struct, frozen=True):
     seed: int
     parts: tuple[ShownPart, ...]
     selected: int
-    ahead_us: int | None
+    margin_us: int | None
     budget_us: int
     decode_us: int | None
     misses: int
@@ -123,7 +123,7 @@ class Watch:
         self.remarks: deque[str] = deque(maxlen=_REMARKS_KEPT)
         self._bars: dict[str, dict[int, ShownBar]] = {part: {} for part in options.parts}
         self._offers: dict[str, dict[int, tuple[OfferBar, int]]] = {part: {} for part in options.parts}
-        self._ahead_us: dict[str, int | None] = {}
+        self._margin_us: dict[str, int | None] = {}
 
     def remark(self, text: str) -> None:
         """Something to tell the performer."""
@@ -157,10 +157,10 @@ class Watch:
             return max(0, state.position_ub)
         return max(0, Timeline(state.us_per_beat, state.position_ub, state.time_us).position_at(now_us))
 
-    def ahead_us(self) -> int | None:
+    def margin_us(self) -> int | None:
         """See ``Snapshot``."""
-        known = [ahead_us for ahead_us in self._ahead_us.values() if ahead_us is not None]
-        return min(known) if known and len(known) == len(self._ahead_us) else None
+        known = [margin_us for margin_us in self._margin_us.values() if margin_us is not None]
+        return min(known) if known and len(known) == len(self._margin_us) else None
 
     def frozen(self, part: str, song_bar: int) -> ShownBar | None:
         """A bar of a part that was frozen lately."""
@@ -201,7 +201,7 @@ class Watch:
         if frozen.origin != "splice":
             offer, arrived_us = self._offers[frozen.part].get(frozen.epoch, (None, 0))
             fresh = offer is not None and offer.bar.id == frozen.bar.id
-            self._ahead_us[frozen.part] = frozen.due_us - arrived_us if fresh else None
+            self._margin_us[frozen.part] = frozen.due_us - arrived_us if fresh else None
 
 
 def snapshot(
@@ -238,7 +238,7 @@ def snapshot(
         seed=session.seed,
         parts=tuple(_part(session, watch, name, bar_of(position_ub)) for name in session.parts()),
         selected=selected,
-        ahead_us=watch.ahead_us(),
+        margin_us=watch.margin_us(),
         budget_us=budget_us,
         decode_us=watch.decode_us,
         misses=session.misses,
