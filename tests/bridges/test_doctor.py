@@ -232,8 +232,10 @@ class Synth:
     """A port that remembers, and whose clock moves when somebody waits."""
 
     def __init__(self, lead_us: int = 0) -> None:
-        self.name = "JACK synth"
+        self.name = self.again = "JACK synth"
         self.alive = True
+        self.frail = False
+        self.cables: tuple[str, ...] = ()
         self.lead_us = lead_us
         self.now_us = 1_000_000
         self.heard: list[tuple[int, Event]] = []
@@ -247,6 +249,9 @@ class Synth:
 
     def flush(self, now_us: int) -> None:
         pass
+
+    def look(self) -> tuple[str, ...]:
+        return ()
 
     def close(self) -> None:
         self.closed = True

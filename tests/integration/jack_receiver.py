@@ -1,27 +1,33 @@
 """A JACK client in a process of its own that records what comes to ``receiver:in``.
 
 Says ``ready`` when it listens; at end of input it prints what it heard as one line of JSON:
-``{"xruns": n, "heard": [[frame, "hex"], ...]}``. A line of input makes it print the number of messages so far.
+``{"xruns": n, "heard": [[frame, "hex", time], ...]}``, the time in microseconds of the monotonic clock. A line of input
+makes it print the number of messages so far.
 """
 
 import gc
 import json
 import sys
+import time
 
 import jack
 
 
 def main() -> None:
     """Listen until standard input ends."""
-    heard: list[tuple[int, str]] = []
+    heard: list[tuple[int, str, int]] = []
     xruns = 0
+    # A server that dies is part of the play.
+    jack.set_error_function(lambda _: None)
     client = jack.Client("receiver", no_start_server=True)
     port = client.midi_inports.register("in")
 
     def process(_: int) -> None:
         first = client.last_frame_time
+        entered_us = time.monotonic_ns() // 1000
         for offset, data in port.incoming_midi_events():
-            heard.append((first + offset, bytes(data).hex()))
+            at_us = entered_us + offset * 1_000_000 // client.samplerate
+            heard.append((first + offset, bytes(data).hex(), at_us))
 
     def xrun(_: float) -> None:
         nonlocal xruns

@@ -4,17 +4,15 @@ On a busy machine the server itself drops cycles, and with them messages; it say
 cannot be laid at our door, so a run with dropouts is tried again.
 """
 
-import json
-import subprocess
 import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterator
-from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import pytest
+from tests.integration.receiving import Receiver, Report, now_us, until
 
 from autoloops_bridges.midi import ports
 from autoloops_bridges.midi.apis import QUANTISED
@@ -30,70 +28,9 @@ except (ImportError, OSError) as error:
     # JACK-Client raises OSError where there is no JACK library.
     pytest.skip(f"A driver is not there: {error}", allow_module_level=True)
 
-SCRIPT = Path(__file__).parent / "jack_receiver.py"
 BEAT_US = 62_500
 BEATS = 64
 ATTEMPTS = 6
-WAIT_S = 15.0
-
-
-class Heard(NamedTuple):
-    """One message as the receiver saw it."""
-
-    frame: int
-    data: bytes
-
-
-class Report(NamedTuple):
-    """What the receiver heard, and how often the server dropped a cycle meanwhile."""
-
-    xruns: int
-    heard: list[Heard]
-
-
-class Receiver:
-    """The other process."""
-
-    def __init__(self) -> None:
-        self.process = subprocess.Popen(
-            [sys.executable, str(SCRIPT)], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
-        )
-        assert self._line() == "ready"
-
-    def _line(self) -> str:
-        assert self.process.stdout is not None
-        return self.process.stdout.readline().strip()
-
-    def count(self) -> int:
-        """How many messages it has heard by now."""
-        assert self.process.stdin is not None
-        self.process.stdin.write("\n")
-        self.process.stdin.flush()
-        return int(self._line())
-
-    def finish(self) -> Report:
-        """End it and ask what it heard."""
-        assert self.process.stdin is not None
-        assert self.process.stdout is not None
-        self.process.stdin.close()
-        report = json.loads(self._line())
-        self.process.stdout.close()
-        assert self.process.wait(WAIT_S) == 0
-        return Report(report["xruns"], [Heard(frame, bytes.fromhex(data)) for frame, data in report["heard"]])
-
-
-def now_us() -> int:
-    return time.monotonic_ns() // 1000
-
-
-def until(done: Callable[[], bool], wait_s: float = WAIT_S) -> bool:
-    """Wait until ``done``; whether it came to that."""
-    deadline_us = now_us() + int(wait_s * 1e6)
-    while not done():
-        if now_us() > deadline_us:
-            return False
-        time.sleep(0.005)
-    return True
 
 
 @pytest.fixture(autouse=True)

@@ -7,12 +7,14 @@ default of 5 ms a busy thread costs most cycles of 128 frames.
 import contextlib
 import threading
 import time
+import weakref
 from collections import deque
-from collections.abc import Callable
-from typing import Final
+from collections.abc import Callable, Iterable
+from typing import ClassVar, Final
 
 import jack
 
+from autoloops_bridges.midi.cabling import Cabling
 from autoloops_bridges.midi.frame_map import FrameMap
 from autoloops_bridges.midi.jack_queue import JackQueue, Write
 from autoloops_bridges.midi.names import find_port
@@ -62,39 +64,106 @@ def input_names() -> list[str]:
     return _port_names(inputs=True)
 
 
-class _Port:
-    """A client with one port, the map of its server's time, and the news of the server's end."""
+def _nothing() -> None:
+    """Nobody wants to know."""
 
-    def __init__(self, client_name: str) -> None:
+
+class _Port:
+    """A client with one port, its connections, the map of its server's time, and the news of the server's end.
+
+    Thread: ``look`` belongs to one at a time.
+    """
+
+    # What the library keeps about the server belongs to the whole process: when one client's server is gone, so is
+    # everybody's, and no new client may be opened before the old ones are closed.
+    _open: ClassVar["weakref.WeakSet[_Port]"] = weakref.WeakSet()
+    frail: Final = False
+
+    def __init__(self, client_name: str, wanted: str, changed: Callable[[], None]) -> None:
+        self.again: Final = wanted
         self._client = _open_client(client_name)
         self._frames = FrameMap(self._client.samplerate)
         self._period_us: int = round(self._client.blocksize * US_PER_S / self._client.samplerate)
+        self._changed = changed
         self._alive = True
         self._closed = False
+        self._cabling = Cabling()
+        self._away: frozenset[str] = frozenset()
+        self._port: jack.OwnMidiPort
+        self._name = ""
+        self._open.add(self)
         self._client.set_shutdown_callback(self._on_shutdown)
         self._client.set_blocksize_callback(self._on_blocksize)
+        self._client.set_port_registration_callback(self._on_registration)
 
     @property
     def alive(self) -> bool:
         """Whether the server is still there."""
         return self._alive
 
-    def _activate(self, own: "jack.OwnMidiPort", wanted: str, *, to_own: bool) -> None:
-        """Start the cycles and connect to the port that ``wanted`` names, if any.
+    @property
+    def name(self) -> str:
+        """What to call it towards the performer."""
+        return self._name
+
+    @property
+    def cables(self) -> tuple[str, ...]:
+        """The ports that it is or was connected to, and will be again when they are back."""
+        return self._cabling.names
+
+    def _find(self, wanted: str, *, to_own: bool) -> tuple[str, ...]:
+        """The name of the port that ``wanted`` means, if any is to be looked for.
 
         Raises:
-            PortError: there is no such port.
+            PortError: there is no such port; the client is closed.
         """
-        self._client.activate()
         if wanted == "virtual":
-            return
+            return ()
         others = self._client.get_ports(is_midi=True, is_input=not to_own, is_output=to_own)
         names = [port.name for port in others if not self._client.owns(port)]
         index = find_port(names, wanted)
         if index is None:
-            self.close()
+            _Port.close(self)
             raise PortError(f"JACK has no MIDI port whose name contains {wanted!r}; `autoloops ports` lists them.")
-        self._client.connect(*((names[index], own) if to_own else (own, names[index])))
+        return (names[index],)
+
+    def _start(self, names: Iterable[str]) -> None:
+        """Start the cycles and connect."""
+        self._cabling = Cabling(names)
+        self._client.activate()
+        self.look()
+
+    def look(self) -> tuple[str, ...]:
+        """Connect again what was away and is back; a sentence for each change. Blocks: while the server answers."""
+        try:
+            joined = {port.name for port in self._client.get_all_connections(self._port)}
+            present = {name for name in self._cabling.names if self._is_there(name)}
+        except jack.JackError:
+            return ()
+        if not self._alive:
+            # An empty graph is what a dead server looks like; nobody parted anything.
+            return ()
+        for name in self._cabling.look(joined, present):
+            with contextlib.suppress(jack.JackError):
+                self._client.connect(*((name, self._port) if self._port.is_input else (self._port, name)))
+                self._cabling.joined(name)
+        return self._told()
+
+    def _told(self) -> tuple[str, ...]:
+        before, self._away = self._away, self._cabling.away()
+        back = [name for name in before - self._away if name in self._cabling.names]
+        gone = self._away - before
+        return (
+            *(f"MIDI port {name} is gone; it is connected again as soon as it is back." for name in sorted(gone)),
+            *(f"MIDI port {name} is back and connected." for name in sorted(back)),
+        )
+
+    def _is_there(self, name: str) -> bool:
+        try:
+            self._client.get_port_by_name(name)
+        except jack.JackError:
+            return False
+        return True
 
     def close(self) -> None:
         """Leave the server, if it is still there; once is enough."""
@@ -102,6 +171,7 @@ class _Port:
             return
         self._closed = True
         self._alive = False
+        self._open.discard(self)
         with contextlib.suppress(jack.JackError):
             self._client.deactivate()
         with contextlib.suppress(jack.JackError):
@@ -111,7 +181,13 @@ class _Port:
         return self._frames.observe(int(self._client.last_frame_time), time.monotonic_ns() // 1000)
 
     def _on_shutdown(self, status: "jack.Status", reason: str) -> None:
-        self._alive = False
+        for port in list(self._open):
+            port._alive = False
+            port._changed()
+
+    def _on_registration(self, port: "jack.Port", registered: bool) -> None:
+        if registered and self._cabling.appeared(port.name):
+            self._changed()
 
     def _on_blocksize(self, blocksize: int) -> None:
         self._period_us = round(blocksize * US_PER_S / self._client.samplerate)
@@ -123,13 +199,21 @@ class JackOutput(_Port):
     Thread: the player's; the server's thread only calls ``_process``. Blocks: ``close`` up to half a second.
     """
 
-    def __init__(self, wanted: str) -> None:
+    def __init__(
+        self, wanted: str, former: tuple[str, ...] | None = None, changed: Callable[[], None] = _nothing
+    ) -> None:
         """Open the port and connect it to the one that ``wanted`` names, unless that is ``virtual``.
+
+        Args:
+            wanted: Part of a port's name, or ``virtual``.
+            former: ``cables`` of the port that this one replaces: these are connected instead, each when it is there.
+            changed: Called from the library's threads when ``look`` would find something; must not block.
 
         Raises:
             PortError: no server is running, or it has no such port.
         """
-        super().__init__(CLIENT_NAME)
+        super().__init__(CLIENT_NAME, wanted, changed)
+        names = former if former is not None else self._find(wanted, to_own=False)
         self.queue = JackQueue(self._frames)
         self.refused = 0
         self._waiting: deque[Write] = deque()
@@ -138,12 +222,7 @@ class JackOutput(_Port):
         self._port = self._client.midi_outports.register("out")
         self._name = f"JACK {self._port.name}"
         self._client.set_process_callback(self._process)
-        self._activate(self._port, wanted, to_own=False)
-
-    @property
-    def name(self) -> str:
-        """What to call it towards the performer."""
-        return self._name
+        self._start(names)
 
     @property
     def lead_us(self) -> int:
@@ -193,29 +272,33 @@ class JackInput(_Port):
     Thread: ``read`` and ``close`` are the player's; the server's thread only calls ``_process``.
     """
 
-    def __init__(self, wanted: str, wake: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        wanted: str,
+        wake: Callable[[], None],
+        former: tuple[str, ...] | None = None,
+        changed: Callable[[], None] = _nothing,
+    ) -> None:
         """Open the port and connect the one that ``wanted`` names to it, unless that is ``virtual``.
 
         Args:
             wanted: Part of a port's name, or ``virtual``.
             wake: Called from the server's thread when something came; must not block.
+            former: As of ``JackOutput``.
+            changed: As of ``JackOutput``.
 
         Raises:
             PortError: no server is running, or it has no such port.
         """
-        super().__init__(CLIENT_NAME + "-in")
+        super().__init__(CLIENT_NAME + "-in", wanted, changed)
+        names = former if former is not None else self._find(wanted, to_own=True)
         self.dropped = 0
         self._wake = wake
         self._incoming: deque[MidiIn] = deque()
         self._port = self._client.midi_inports.register("in")
         self._name = f"JACK {self._port.name}"
         self._client.set_process_callback(self._process)
-        self._activate(self._port, wanted, to_own=True)
-
-    @property
-    def name(self) -> str:
-        """What to call it towards the performer."""
-        return self._name
+        self._start(names)
 
     def read(self) -> list[MidiIn]:
         """Everything that came since the last call, in order."""

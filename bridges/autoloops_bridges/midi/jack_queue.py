@@ -4,9 +4,9 @@ from collections import deque
 from heapq import heappop, heappush
 from typing import Final, NamedTuple
 
-from autoloops_bridges.midi.encode import midi_bytes
+from autoloops_bridges.midi.encode import midi_messages
 from autoloops_bridges.midi.frame_map import FrameMap
-from autoloops_engine.player.events import Event
+from autoloops_engine.player.events import Event, Kind
 
 # A port holds 32 kB a cycle; what is beyond is lost without a word, and receivers choke on less.
 MAX_PER_CYCLE: Final = 256
@@ -36,15 +36,18 @@ class JackQueue:
         self._last_us: dict[tuple[int, int], int] = {}
 
     def put(self, event: Event) -> None:
-        """Take an event; a note never overtakes what was put in before for the same key."""
-        data = midi_bytes(event)
-        if data is None:
-            return
-        key = (event.channel, event.number)
-        at_us = max(event.at_us, self._last_us.get(key, event.at_us))
-        self._last_us[key] = at_us
-        self._order += 1
-        self._incoming.append((at_us, self._order, data))
+        """Take an event; a note never overtakes what was put in before for the same key, nor a silence any note."""
+        at_us = max(event.at_us, self._earliest_us(event))
+        for data in midi_messages(event):
+            self._last_us[event.channel, event.number] = at_us
+            self._order += 1
+            self._incoming.append((at_us, self._order, data))
+
+    def _earliest_us(self, event: Event) -> int:
+        if event.kind is not Kind.SILENCE:
+            return self._last_us.get((event.channel, event.number), event.at_us)
+        before_us = (at_us for (channel, _), at_us in self._last_us.items() if channel == event.channel)
+        return max(before_us, default=event.at_us)
 
     def is_empty(self) -> bool:
         """Whether everything was written."""

@@ -24,16 +24,8 @@ from autoloops_engine.player.events import Sink
 NONE: Final = "none"
 
 
-class MidiSink(Sink, Protocol):
-    """A sink that knows whether its MIDI system is still there."""
-
-    @property
-    def alive(self) -> bool:
-        """Whether it can be played to; once false it stays so."""
-
-
-class MidiSource(Protocol):
-    """Where MIDI comes from."""
+class MidiPort(Protocol):
+    """A port that may go away and come back."""
 
     @property
     def name(self) -> str:
@@ -41,13 +33,36 @@ class MidiSource(Protocol):
 
     @property
     def alive(self) -> bool:
-        """Whether anything can come from it; once false it stays so."""
+        """Whether its MIDI system and the port it was opened on are still there; once false it stays so."""
+
+    @property
+    def again(self) -> str:
+        """What to open to get it back: ``virtual``, or a name that outlives unplugging."""
+
+    @property
+    def cables(self) -> tuple[str, ...]:
+        """The ports that it is or was connected to, and will be again when they are back; JACK only."""
+
+    @property
+    def frail(self) -> bool:
+        """Whether opening another port in this process may crash it."""
+
+    def look(self) -> tuple[str, ...]:
+        """Find out what changed and mend the connections; a sentence for each change. May block."""
+
+    def close(self) -> None:
+        """Let go of the port; every note was ended before."""
+
+
+class MidiSink(MidiPort, Sink, Protocol):
+    """A port to play to."""
+
+
+class MidiSource(MidiPort, Protocol):
+    """A port to listen to."""
 
     def read(self) -> list[MidiIn]:
         """Everything that came since the last call, in order; never blocks."""
-
-    def close(self) -> None:
-        """Let go of the port."""
 
 
 class OpenedOutput(NamedTuple):
@@ -73,12 +88,20 @@ class PortList(NamedTuple):
     remark: str
 
 
-def open_output(api: str | None, name: str) -> OpenedOutput:
+def _nothing() -> None:
+    """Nobody wants to know."""
+
+
+def open_output(
+    api: str | None, name: str, former: tuple[str, ...] | None = None, changed: Callable[[], None] = _nothing
+) -> OpenedOutput:
     """Open the port that ``name`` means, on ``api`` or else the first system that has it.
 
     Args:
         api: ``alsa``, ``jack``, ``coremidi`` or ``winmm``; none: each of the platform in turn.
         name: ``virtual`` for a port of our own, ``none`` for no port, else part of a port's name.
+        former: ``cables`` of the port that this one replaces.
+        changed: Called from a driver's thread when ``look`` would find something; must not block.
 
     Raises:
         UsageError: there is no such system.
@@ -86,19 +109,27 @@ def open_output(api: str | None, name: str) -> OpenedOutput:
     failures: list[str] = []
     for candidate in () if name == NONE else candidates(sys.platform, api):
         try:
-            return _open_output_on(candidate, name)
+            return _open_output_on(candidate, name, former, changed)
         except PortError as error:
             failures.append(str(error))
     return OpenedOutput(None, tuple(dict.fromkeys(failures)))
 
 
-def open_input(api: str | None, name: str, wake: Callable[[], None]) -> OpenedInput:
+def open_input(
+    api: str | None,
+    name: str,
+    wake: Callable[[], None],
+    former: tuple[str, ...] | None = None,
+    changed: Callable[[], None] = _nothing,
+) -> OpenedInput:
     """Open the port that ``name`` means, as ``open_output`` does.
 
     Args:
         api: A MIDI system; none: each of the platform in turn.
         name: ``virtual``, ``none`` or part of a port's name.
         wake: Called from a driver's thread when something came in; must not block.
+        former: As of ``open_output``.
+        changed: As of ``open_output``.
 
     Raises:
         UsageError: there is no such system.
@@ -106,7 +137,7 @@ def open_input(api: str | None, name: str, wake: Callable[[], None]) -> OpenedIn
     failures: list[str] = []
     for candidate in () if name == NONE else candidates(sys.platform, api):
         try:
-            return _open_input_on(candidate, name, wake)
+            return _open_input_on(candidate, name, wake, former, changed)
         except PortError as error:
             failures.append(str(error))
     return OpenedInput(None, tuple(dict.fromkeys(failures)))
@@ -123,19 +154,21 @@ def list_ports() -> list[PortList]:
     return lists
 
 
-def _open_output_on(api: str, name: str) -> OpenedOutput:
+def _open_output_on(api: str, name: str, former: tuple[str, ...] | None, changed: Callable[[], None]) -> OpenedOutput:
     if api == JACK:
         driver = _jack_client()
         if driver is not None:
-            return OpenedOutput(driver.JackOutput(name), ())
+            return OpenedOutput(driver.JackOutput(name, former, changed), ())
         return OpenedOutput(_rtmidi(api).RtMidiOutput(api, name), (QUANTISED,))
     return OpenedOutput(_rtmidi(api).RtMidiOutput(api, name), ())
 
 
-def _open_input_on(api: str, name: str, wake: Callable[[], None]) -> OpenedInput:
+def _open_input_on(
+    api: str, name: str, wake: Callable[[], None], former: tuple[str, ...] | None, changed: Callable[[], None]
+) -> OpenedInput:
     driver = _jack_client() if api == JACK else None
     if driver is not None:
-        return OpenedInput(driver.JackInput(name, wake), ())
+        return OpenedInput(driver.JackInput(name, wake, former, changed), ())
     return OpenedInput(_rtmidi(api).RtMidiInput(api, name, wake), ())
 
 

@@ -8,7 +8,7 @@ from typing import Final
 import rtmidi
 
 from autoloops_bridges.midi.apis import ALSA, COREMIDI, JACK, WINMM, api_title
-from autoloops_bridges.midi.encode import midi_bytes
+from autoloops_bridges.midi.encode import midi_messages
 from autoloops_bridges.midi.names import find_port, stable_name
 from autoloops_engine.errors import PortError
 from autoloops_engine.messages import MidiIn
@@ -96,7 +96,59 @@ def _names(kind: "type[rtmidi.MidiOut | rtmidi.MidiIn]", api: str) -> list[str]:
         port.delete()
 
 
-class RtMidiOutput:
+class _Port:
+    """One port with what is needed to notice that it went away and to find it again.
+
+    On JACK nothing is noticed, and nothing may be tried: once the server is gone, a new RtMidi object crashes the
+    process and sending stands still for good after some minutes. The parent sees a player that stands still, kills it,
+    and its successor opens the ports anew (see ``MidiPort.frail``).
+    """
+
+    def __init__(self, port: "rtmidi.MidiOut | rtmidi.MidiIn", api: str, wanted: str, own_name: str) -> None:
+        """Open it.
+
+        Raises:
+            PortError: it cannot be had; ``port`` is deleted.
+        """
+        self.alive = True
+        self._port = port
+        self._api = api
+        try:
+            self._name = _open(port, api, wanted, own_name)
+        except PortError:
+            port.delete()
+            raise
+        self._peer = "" if wanted == "virtual" else self._name.removeprefix(f"{api_title(api)} ")
+
+    @property
+    def name(self) -> str:
+        """What to call it towards the performer."""
+        return self._name
+
+    @property
+    def again(self) -> str:
+        """What to open to get it back: ``virtual``, or a name that outlives unplugging."""
+        return self._peer or "virtual"
+
+    @property
+    def cables(self) -> tuple[str, ...]:
+        """Connections of these systems belong to who made them."""
+        return ()
+
+    @property
+    def frail(self) -> bool:
+        """See ``MidiPort.frail``."""
+        return self._api == JACK
+
+    def look(self) -> tuple[str, ...]:
+        """Notice whether the port it was opened on is still listed."""
+        if self._peer and not self.frail and self.alive:
+            # The same object that sends is asked: python-rtmidi keeps the interpreter lock, so the two never meet.
+            self.alive = self._peer in [stable_name(name) for name in self._port.get_ports()]
+        return ()
+
+
+class RtMidiOutput(_Port):
     """A sink that sends each event when it is handed over.
 
     Thread: the player's. Blocks: no, as long as the MIDI system lives.
@@ -109,18 +161,7 @@ class RtMidiOutput:
             PortError: it cannot be had.
         """
         self.failed = 0
-        self.alive = True
-        self._port = _create(rtmidi.MidiOut, api)
-        try:
-            self._name = _open(self._port, api, wanted, _OWN_OUT.get(api, "out"))
-        except PortError:
-            self._port.delete()
-            raise
-
-    @property
-    def name(self) -> str:
-        """What to call it towards the performer."""
-        return self._name
+        super().__init__(_create(rtmidi.MidiOut, api), api, wanted, _OWN_OUT.get(api, "out"))
 
     @property
     def lead_us(self) -> int:
@@ -129,13 +170,11 @@ class RtMidiOutput:
 
     def send(self, event: Event, now_us: int) -> None:
         """Send one event; a failure is counted."""
-        data = midi_bytes(event)
-        if data is None:
-            return
-        try:
-            self._port.send_message(data)
-        except (rtmidi.RtMidiError, ValueError):
-            self.failed += 1
+        for data in midi_messages(event):
+            try:
+                self._port.send_message(data)
+            except (rtmidi.RtMidiError, ValueError):
+                self.failed += 1
 
     def flush(self, now_us: int) -> None:
         """Nothing waits."""
@@ -147,7 +186,7 @@ class RtMidiOutput:
         self._port.delete()
 
 
-class RtMidiInput:
+class RtMidiInput(_Port):
     """A source that stamps each message at the entry of the driver's callback.
 
     Thread: ``read`` and ``close`` are the player's; RtMidi's thread only calls ``_receive``.
@@ -164,25 +203,15 @@ class RtMidiInput:
         Raises:
             PortError: it cannot be had.
         """
-        self.alive = True
         self.dropped = 0
         self._wake = wake
         self._incoming: deque[MidiIn] = deque()
-        self._port = _create(rtmidi.MidiIn, api)
         self._name = ""
+        port = _create(rtmidi.MidiIn, api)
         # Active sensing says nothing to us and comes three times a second; all else is wanted, clock and sysex too.
-        self._port.ignore_types(sysex=False, timing=False, active_sense=True)
-        self._port.set_callback(self._receive)
-        try:
-            self._name = _open(self._port, api, wanted, _OWN_IN.get(api, "in"))
-        except PortError:
-            self._port.delete()
-            raise
-
-    @property
-    def name(self) -> str:
-        """What to call it towards the performer."""
-        return self._name
+        port.ignore_types(sysex=False, timing=False, active_sense=True)
+        port.set_callback(self._receive)
+        super().__init__(port, api, wanted, _OWN_IN.get(api, "in"))
 
     def read(self) -> list[MidiIn]:
         """Everything that came since the last call, in order."""

@@ -315,7 +315,7 @@ class MainProcess:
             ("osc_coalesced", osc.coalesced),
             ("osc_dropped", osc.dropped),
             ("osc_too_far", osc.too_far),
-            ("osc_waiting", waiting),
+            ("osc_waiting_max", waiting),
             ("osc_future", future),
             ("midi_read", controllers.read),
             ("midi_garbage", controllers.garbage),
@@ -328,6 +328,8 @@ class MainProcess:
 
     def _greet(self, ports: PortsState | None) -> None:
         if self._greet_by_us is None:
+            for remark in ports.remarks if ports is not None else ():
+                self._view.line(remark)
             return
         self._greet_by_us = None
         self._view.greet(ports)

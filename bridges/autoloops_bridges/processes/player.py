@@ -13,12 +13,16 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Final
 
-from autoloops_bridges.midi.ports import MidiSource, open_input, open_output
+from msgspec.structs import replace
+
+from autoloops_bridges.midi.ports import MidiSink, MidiSource
 from autoloops_bridges.osc.ntp import NtpClock
 from autoloops_bridges.osc.sink import sinks_for
 from autoloops_bridges.processes.birth import Born, be_born
+from autoloops_bridges.processes.book import LedgeredSink
 from autoloops_bridges.processes.clock import monotonic_us, wall_us
-from autoloops_bridges.processes.realtime import RealTime, claim_realtime
+from autoloops_bridges.processes.ports import News, watch_ports
+from autoloops_bridges.processes.realtime import claim_realtime
 from autoloops_bridges.processes.shared import Shared
 from autoloops_bridges.processes.wire import Wire
 from autoloops_engine.messages import (
@@ -33,7 +37,7 @@ from autoloops_engine.messages import (
     encode,
 )
 from autoloops_engine.player.core import Emission, Player
-from autoloops_engine.player.events import Event, Kind, Sink
+from autoloops_engine.player.events import Event, Sink
 from autoloops_engine.player.ledger import LEDGER_SIZE, NoteLedger
 from autoloops_engine.units import US_PER_MS, US_PER_S
 
@@ -41,22 +45,9 @@ from autoloops_engine.units import US_PER_MS, US_PER_S
 _SWITCH_INTERVAL_S: Final = 0.000_5
 # The parent takes a player that is silent for 200 ms for hung.
 _BEAT_US: Final = 50 * US_PER_MS
-
-
-class LedgeredSink:
-    """A sink with its book of sounding notes: written before a note-on leaves, and after a note-off left."""
-
-    def __init__(self, sink: Sink, ledger: NoteLedger) -> None:
-        self.sink: Sink = sink
-        self._ledger = ledger
-
-    def send(self, event: Event, now_us: int) -> None:
-        """Hand one event over."""
-        if event.kind is Kind.ON:
-            self._ledger.on(event.channel, event.number)
-        self.sink.send(event, now_us)
-        if event.kind is Kind.OFF:
-            self._ledger.off(event.channel, event.number)
+# A MIDI system that takes longer to answer gets its port when it does; the show goes on meanwhile.
+_PORTS_PATIENCE_S: Final = 1.0
+_MIDI: Final = "midi"
 
 
 class PlayerProcess:
@@ -78,36 +69,48 @@ class PlayerProcess:
         self._clock = NtpClock(now_us, wall_us())
         self._observe_us = now_us + US_PER_S
         self._sinks: dict[str, LedgeredSink] = {}
+        self._sink: MidiSink | None = None
         self._source: MidiSource | None = None
+        self._watch = watch_ports(born.options, self._shared.connections, self._wake_up)
         self._ports = PortsState((), (), ())
         self._events = 0
         self._late_max_us = 0
         self._late_counts = [0] * (len(LATE_BOUNDS_US) + 1)
         self._leaving = False
 
-    def open_ports(self, born: Born, realtime: RealTime) -> None:
-        """Open what the performer asked for; what cannot be had is said in a sentence and is no reason to stop."""
-        options = born.options
-        output = open_output(options.midi_api, options.midi_out)
-        source = open_input(options.midi_api, options.midi_in, self._wake_up)
-        self._source = source.source
-        if output.sink is not None:
-            ledger = NoteLedger(self._shared.ledger)
-            self._end_left_over(output.sink, ledger)
-            self._attach("midi", output.sink, ledger)
-        names = (output.sink.name,) if output.sink is not None else ()
-        heard = (self._source.name,) if self._source is not None else ()
-        remarks = tuple(dict.fromkeys((*output.remarks, *source.remarks, realtime.remark)))
-        self._ports = PortsState(names, heard, remarks)
-        self._wire.send(encode(self._ports))
+    def open_ports(self, remark: str) -> None:
+        """Open what the performer asked for; what cannot be had is said in a sentence and is no reason to stop.
 
-    def _end_left_over(self, sink: Sink, ledger: NoteLedger) -> None:
-        """End the notes that a player that died, in this or an earlier performance, left sounding."""
+        Args:
+            remark: Something else to tell the performer at the start.
+        """
+        self._watch.start(_PORTS_PATIENCE_S)
+        news = self._watch.take()
+        for each in news:
+            self._take_ports(each)
+        self._tell_ports(*(remark for each in news for remark in each.state.remarks), remark)
+
+    def _tell_ports(self, *remarks: str) -> None:
+        self._ports = replace(self._ports, remarks=remarks)
+        self._wire.send(encode(self._ports))
+        # They are told once; who asks later hears what is, not what was.
+        self._ports = replace(self._ports, remarks=())
+
+    def _take_ports(self, news: News) -> None:
+        """Swap the ports for those that the watch has now."""
         now_us = monotonic_us()
-        for channel, pitch in ledger.sounding():
-            sink.send(Event(now_us, Kind.OFF, "", channel, pitch, early=True), now_us)
-            ledger.off(channel, pitch)
-        sink.flush(now_us)
+        if self._sink is not None and self._sink is not news.sink:
+            # Nobody is there to hear the ends of what sounds: the notes stay in the book for whatever comes next.
+            del self._sinks[_MIDI]
+            self._player.detach(_MIDI, now_us)
+            self._watch.let_go(self._sink)
+        if self._source is not None and self._source is not news.source:
+            self._watch.let_go(self._source)
+        if news.sink is not None and news.sink is not self._sink:
+            self._attach(_MIDI, news.sink, NoteLedger(self._shared.ledger))
+            self._sinks[_MIDI].end_left_over(now_us)
+        self._sink, self._source = news.sink, news.source
+        self._ports = news.state
 
     def run(self) -> None:
         """Play until told to leave or until the life line closes; then end every note."""
@@ -115,14 +118,15 @@ class PlayerProcess:
             now_us = monotonic_us()
             self._shared.beat("player", now_us)
             self._advance(now_us)
+            for sink in self._sinks.values():
+                sink.settle(now_us)
             self._report(now_us)
             self._wait(now_us + _BEAT_US)
         self._handle(Quit(), monotonic_us())
         self._advance(monotonic_us())
-        if self._source is not None:
-            self._source.close()
+        self._watch.close()
         for sink in self._sinks.values():
-            sink.sink.close()
+            sink.settle(sys.maxsize)
 
     def _wait(self, until_us: int) -> None:
         due_us = self._player.next_deadline_us()
@@ -138,7 +142,11 @@ class PlayerProcess:
         if self._life in readable:
             self._leaving = _closed(self._life)
         if self._woken in readable:
+            self._drain_wake()
             self._pass_on_midi()
+            for news in self._watch.take():
+                self._take_ports(news)
+                self._tell_ports(*news.state.remarks)
         self._wire.flush()
         for line in self._wire.receive():
             try:
@@ -164,7 +172,10 @@ class PlayerProcess:
     def _emit(self, emissions: Sequence[Emission], now_us: int) -> None:
         touched = set()
         for key, event in emissions:
-            sink = self._sinks[key]
+            sink = self._sinks.get(key)
+            if sink is None:
+                # A port that is gone.
+                continue
             sink.send(event, now_us)
             touched.add(key)
             self._count(event, sink.sink.lead_us)
@@ -202,11 +213,13 @@ class PlayerProcess:
             # The bytes that wait will wake the timing thread as well.
             return
 
-    def _pass_on_midi(self) -> None:
+    def _drain_wake(self) -> None:
         try:
             self._woken.recv(4096)
         except BlockingIOError:
             return
+
+    def _pass_on_midi(self) -> None:
         if self._source is not None:
             for message in self._source.read():
                 self._wire.send(encode(message))
@@ -244,7 +257,7 @@ def main() -> int:
     born = be_born()
     born.sockets["life"].setblocking(False)
     process = PlayerProcess(born)
-    process.open_ports(born, claim_realtime())
+    process.open_ports(claim_realtime().remark)
     gc.collect()
     gc.freeze()
     gc.disable()

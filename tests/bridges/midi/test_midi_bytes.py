@@ -2,6 +2,7 @@
 
 from collections import deque
 from pathlib import Path
+from types import SimpleNamespace
 
 import mido
 import pytest
@@ -10,7 +11,9 @@ from hypothesis import strategies as st
 
 from autoloops_bridges.midi import ports
 from autoloops_bridges.midi.apis import candidates, rtmidi_missing
-from autoloops_bridges.midi.encode import midi_bytes
+from autoloops_bridges.midi.encode import midi_messages
+from autoloops_bridges.midi.frame_map import FrameMap
+from autoloops_bridges.midi.jack_queue import JackQueue
 from autoloops_bridges.midi.names import find_port, stable_name
 from autoloops_bridges.midi.parse import ControlEvent, MidiParser, Source
 from autoloops_engine.errors import UsageError
@@ -24,16 +27,38 @@ def parse(*data: int) -> ControlEvent | None:
 
 @given(st.integers(1, 16), st.integers(0, 127), st.integers(0, 127))
 def test_notes_begin_with_a_velocity_and_end_with_a_true_note_off(channel: int, pitch: int, velocity: int) -> None:
-    on = midi_bytes(Event(0, Kind.ON, "melody", channel, pitch, velocity))
-    off = midi_bytes(Event(0, Kind.OFF, "melody", channel, pitch))
+    (on,) = midi_messages(Event(0, Kind.ON, "melody", channel, pitch, velocity))
+    (off,) = midi_messages(Event(0, Kind.OFF, "melody", channel, pitch))
     assert on == bytes((0x90 + channel - 1, pitch, max(1, velocity)))
-    assert off is not None
     assert off[:2] == bytes((0x80 + channel - 1, pitch))
 
 
 @pytest.mark.parametrize("kind", [Kind.TIE, Kind.BEAT, Kind.BAR])
 def test_what_is_no_note_has_no_bytes(kind: Kind) -> None:
-    assert midi_bytes(Event(0, kind, "", 0, 1)) is None
+    assert midi_messages(Event(0, kind, "", 0, 1)) == ()
+
+
+@given(st.integers(1, 16))
+def test_silence_is_all_sound_off_and_all_notes_off(channel: int) -> None:
+    status = 0xB0 + channel - 1
+    assert midi_messages(Event(0, Kind.SILENCE, "", channel, 0)) == (bytes((status, 120, 0)), bytes((status, 123, 0)))
+
+
+def test_both_drivers_send_the_silence_behind_the_note_offs() -> None:
+    rtmidi_ports = pytest.importorskip("autoloops_bridges.midi.rtmidi_ports")
+    silence = [Event(100, Kind.OFF, "melody", 2, 60), Event(90, Kind.SILENCE, "", 2, 0)]
+    expected = [b"\x81\x3c\x40", b"\xb1\x78\x00", b"\xb1\x7b\x00"]
+    frames = FrameMap(1_000_000)
+    frames.observe(0, 0)
+    jack_queue = JackQueue(frames)
+    sent: list[bytes] = []
+    sink = object.__new__(rtmidi_ports.RtMidiOutput)
+    sink._port = SimpleNamespace(send_message=sent.append)
+    for event in silence:
+        jack_queue.put(event)
+        sink.send(event, 90)
+    assert [write.data for write in jack_queue.cycle(0, 1000)] == expected
+    assert sent == expected
 
 
 def test_messages_of_controllers_are_read() -> None:

@@ -1,0 +1,49 @@
+"""A sink that keeps book of its sounding notes."""
+
+from typing import Final
+
+from autoloops_engine.player.events import Event, Kind, Sink
+from autoloops_engine.player.ledger import NoteLedger
+from autoloops_engine.units import US_PER_MS
+
+# A note-off that was handed over may still wait for its frame in this process: for so long after its time the note
+# stays in the book, and dying meanwhile costs a second note-off instead of a hanging note.
+_SURE_US: Final = 50 * US_PER_MS
+
+
+class LedgeredSink:
+    """A sink with its book of sounding notes: written before a note-on leaves, and after a note-off surely left.
+
+    Args:
+        sink: Where events go.
+        ledger: The book; it may name notes of a process that died.
+    """
+
+    def __init__(self, sink: Sink, ledger: NoteLedger) -> None:
+        self.sink: Sink = sink
+        self._ledger = ledger
+        self._leaving: dict[tuple[int, int], int] = {}
+
+    def send(self, event: Event, now_us: int) -> None:
+        """Hand one event over."""
+        key = event.channel, event.number
+        if event.kind is Kind.ON:
+            self._leaving.pop(key, None)
+            self._ledger.on(*key)
+        self.sink.send(event, now_us)
+        if event.kind is Kind.OFF:
+            self._leaving[key] = max(event.at_us, now_us) + self.sink.lead_us + _SURE_US
+
+    def settle(self, now_us: int) -> None:
+        """Take the notes out of the book whose ends have surely left."""
+        for key in [key for key, left_us in self._leaving.items() if left_us <= now_us]:
+            del self._leaving[key]
+            self._ledger.off(*key)
+
+    def end_left_over(self, now_us: int) -> None:
+        """End every note in the book: an earlier player, or a port that is gone, left it sounding."""
+        # Connections that were made just now hold from one of the next periods on.
+        at_us = now_us + 2 * self.sink.lead_us
+        for channel, pitch in self._ledger.sounding():
+            self.send(Event(at_us, Kind.OFF, "", channel, pitch, early=True), now_us)
+        self.sink.flush(now_us)

@@ -1,0 +1,260 @@
+"""The player's MIDI ports: opened, watched, let go when their system dies, opened again when it is back.
+
+::
+
+    timing thread ──let go, look now──▶ helper thread: opens, looks, connects, closes
+          ▲                                   │
+          └────────── news + wake socket ─────┘
+
+Whatever may block happens on the helper; the timing thread only swaps the port it plays to.
+"""
+
+import queue
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final, Generic, NamedTuple, Protocol, TypeVar
+
+import msgspec
+from msgspec import Struct
+
+from autoloops_bridges.midi.ports import NONE, MidiPort, MidiSink, MidiSource, open_input, open_output
+from autoloops_bridges.processes.clock import monotonic_us
+from autoloops_bridges.processes.options import PlayOptions
+from autoloops_engine.messages import PortsState
+from autoloops_engine.units import US_PER_MS
+
+# Of the second that a port may take to be found again, most is for the system itself.
+LOOK_S: Final = 0.25
+RETRY_US: Final = 500 * US_PER_MS
+_LEAVE_S: Final = 0.5
+
+P = TypeVar("P", bound=MidiPort)
+Open = Callable[[str, tuple[str, ...] | None], tuple[P | None, tuple[str, ...]]]
+
+
+class Record(Protocol):
+    """Where the connections are kept for a player that takes over."""
+
+    def read(self) -> bytes:
+        """What was written last."""
+
+    def write(self, payload: bytes) -> bool:
+        """Replace it."""
+
+
+class Cables(Struct, frozen=True):
+    """The connections of both ports; they hold for a successor that is asked for the same ports.
+
+    None: the port was never open.
+    """
+
+    asked: tuple[str, str]
+    outputs: tuple[str, ...] | None = None
+    inputs: tuple[str, ...] | None = None
+
+
+class News(NamedTuple):
+    """The ports as they are from now on, and what to tell of them."""
+
+    sink: MidiSink | None
+    source: MidiSource | None
+    state: PortsState
+
+
+@dataclass(slots=True)
+class Slot(Generic[P]):
+    """The place of one port.
+
+    Attributes:
+        title: What the performer calls it.
+        asked: A port's name, ``virtual`` or ``none``.
+        open: Opens the port of that name with its former connections, or answers the sentences that say why not.
+        cables: Its connections, as last seen; None: it was never open.
+        port: The port, if it is open.
+        leaving: The port whose system died, until the timing thread has let go of it.
+    """
+
+    title: str
+    asked: str
+    open: Open[P]
+    cables: tuple[str, ...] | None = None
+    port: P | None = None
+    leaving: P | None = None
+    lost: str = ""
+    due_us: int = 0
+    tried: bool = False
+
+    def look(self, now_us: int) -> tuple[str, ...]:
+        """See whether the port is still there and mend its connections; what to tell."""
+        if self.port is None:
+            return ()
+        remarks = self.port.look()
+        self.cables = self.port.cables
+        if self.port.alive:
+            return remarks
+        self.asked, self.lost = self.port.again, self.port.name
+        self.leaving, self.port = self.port, None
+        self.due_us = now_us + RETRY_US
+        return (f"{self.title} {self.lost} is gone; it is opened again as soon as it is back.",)
+
+    def try_open(self, now_us: int) -> tuple[str, ...]:
+        """Open what is not open when it is time; what to tell."""
+        if self.port is not None or self.asked == NONE or now_us < self.due_us:
+            return ()
+        first, self.tried = not self.tried, True
+        self.due_us = now_us + RETRY_US
+        self.port, remarks = self.open(self.asked, self.cables)
+        if self.port is None:
+            # Why it fails is said once, and that it is tried again and again is no news.
+            return remarks if first else ()
+        self.cables = self.port.cables
+        return remarks if first else (f"{self.title} {self.port.name} is {'back' if self.lost else 'there now'}.",)
+
+
+class PortKeeper:
+    """Keeps two ports open. Thread: one only, but for ``let_go``. Blocks: as long as a MIDI system takes.
+
+    Args:
+        output: The place of the port to play to.
+        source: The place of the port to listen to.
+        record: Where the connections are kept; those of a process that died are taken up.
+    """
+
+    def __init__(self, output: Slot[MidiSink], source: Slot[MidiSource], record: Record) -> None:
+        self._output = output
+        self._source = source
+        self._record = record
+        self._asked = (output.asked, source.asked)
+        self._released: queue.SimpleQueue[MidiPort] = queue.SimpleQueue()
+        self._told: PortsState | None = None
+        self._kept = record.read()
+        try:
+            left = msgspec.json.decode(self._kept, type=Cables)
+        except msgspec.DecodeError:
+            return
+        if left.asked == self._asked:
+            output.cables, source.cables = left.outputs, left.inputs
+
+    def let_go(self, port: MidiPort) -> None:
+        """The timing thread uses this port no more; any thread may say so."""
+        self._released.put(port)
+
+    def turn(self, now_us: int) -> News | None:
+        """Look after the ports; what has changed, if anything has."""
+        self._close_released()
+        remarks = [*self._output.look(now_us), *self._source.look(now_us)]
+        if self._may_open():
+            remarks += [*self._output.try_open(now_us), *self._source.try_open(now_us)]
+        self._keep()
+        sink, source = self._output.port, self._source.port
+        names = (sink.name,) if sink is not None else (), (source.name,) if source is not None else ()
+        state = PortsState(*names, tuple(dict.fromkeys(remarks)))
+        if not remarks and self._told is not None and names == (self._told.outputs, self._told.inputs):
+            return None
+        self._told = state
+        return News(sink, source, state)
+
+    def close(self) -> None:
+        """Close everything after an orderly end: nothing is left to be taken up."""
+        self._close_released()
+        for port in (self._output.port, self._output.leaving, self._source.port, self._source.leaving):
+            if port is not None:
+                port.close()
+        self._record.write(b"")
+
+    def _may_open(self) -> bool:
+        """No port may be opened while one whose system died is not closed, nor after a frail one was."""
+        slots = (self._output, self._source)
+        if any(slot.leaving is not None for slot in slots):
+            return False
+        return self._told is None or not any(slot.port is not None and slot.port.frail for slot in slots)
+
+    def _close_released(self) -> None:
+        while not self._released.empty():
+            port = self._released.get()
+            port.close()
+            if port is self._output.leaving:
+                self._output.leaving = None
+            if port is self._source.leaving:
+                self._source.leaving = None
+
+    def _keep(self) -> None:
+        kept = msgspec.json.encode(Cables(self._asked, self._output.cables, self._source.cables))
+        if kept != self._kept:
+            self._record.write(kept)
+            self._kept = kept
+
+
+class PortWatch:
+    """Runs a keeper on a thread of its own. Thread: the timing thread.
+
+    Args:
+        keeper: Looks after the ports.
+        wake: Called from the helper thread when there is news; must not block.
+        look_now: Set by whoever knows that the keeper would find something.
+    """
+
+    def __init__(self, keeper: PortKeeper, wake: Callable[[], None], look_now: threading.Event) -> None:
+        self._keeper = keeper
+        self._wake = wake
+        self._look_now = look_now
+        self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
+        self._opened = threading.Event()
+        self._leaving = False
+        self._thread = threading.Thread(target=self._run, name="ports", daemon=True)
+
+    def start(self, patience_s: float) -> None:
+        """Open the ports; where that takes longer, they come later. Blocks: until they are open."""
+        self._thread.start()
+        self._opened.wait(patience_s)
+
+    def take(self) -> list[News]:
+        """What has changed since the last call. Blocks: no."""
+        news = []
+        while not self._news.empty():
+            news.append(self._news.get())
+        return news
+
+    def let_go(self, port: MidiPort) -> None:
+        """This port is used no more and may be closed. Blocks: no."""
+        self._keeper.let_go(port)
+        self._look_now.set()
+
+    def close(self) -> None:
+        """Close every port once what was handed over has left. Blocks: up to a second, longer if a driver hangs."""
+        self._leaving = True
+        self._look_now.set()
+        self._thread.join(_LEAVE_S)
+        self._keeper.close()
+
+    def _run(self) -> None:
+        while not self._leaving:
+            news = self._keeper.turn(monotonic_us())
+            if news is not None:
+                self._news.put(news)
+                self._wake()
+            self._opened.set()
+            self._look_now.wait(LOOK_S)
+            self._look_now.clear()
+
+
+def watch_ports(options: PlayOptions, record: Record, wake: Callable[[], None]) -> PortWatch:
+    """The watch over the ports that the performer asked for.
+
+    Args:
+        options: Which ports, on which MIDI system.
+        record: Where the connections are kept.
+        wake: Called from other threads when MIDI came in or there is news; must not block.
+    """
+    api, look_now = options.midi_api, threading.Event()
+
+    def open_sink(name: str, former: tuple[str, ...] | None) -> tuple[MidiSink | None, tuple[str, ...]]:
+        return open_output(api, name, former, look_now.set)
+
+    def open_source(name: str, former: tuple[str, ...] | None) -> tuple[MidiSource | None, tuple[str, ...]]:
+        return open_input(api, name, wake, former, look_now.set)
+
+    output = Slot("MIDI out", options.midi_out, open_sink)
+    source = Slot("MIDI in", options.midi_in, open_source)
+    return PortWatch(PortKeeper(output, source, record), wake, look_now)
