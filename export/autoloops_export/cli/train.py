@@ -1,9 +1,11 @@
-"""``autoloops train``: a recipe and prepared windows to a checkpoint."""
+"""``autoloops train``: a recipe and prepared windows to a checkpoint, or a bundle and one's own music to another."""
 
 from pathlib import Path
 from typing import Annotated
 
 import typer
+
+from autoloops_engine.errors import UsageError
 
 RUNS = Path("runs")
 
@@ -14,15 +16,25 @@ def add(to: typer.Typer) -> None:
 
 
 def train(
-    recipe: Annotated[Path, typer.Argument(metavar="RECIPE.toml", help="What to train, and how.")],
-    data: Annotated[Path | None, typer.Option(help="Prepared windows; default: the recipe's folder.")] = None,
+    recipe: Annotated[
+        Path | None, typer.Argument(metavar="RECIPE.toml", help="What to train, and how; not with --from.")
+    ] = None,
+    data: Annotated[
+        Path | None, typer.Option(help="Prepared windows; with --from also MIDI files. Default: the recipe's folder.")
+    ] = None,
+    base: Annotated[
+        str, typer.Option("--from", metavar="BUNDLE", help="Fine-tune this bundle on --data, and export the result.")
+    ] = "",
     resume: Annotated[bool, typer.Option("--resume", help="Go on from the run's last checkpoint.")] = False,
     minutes: Annotated[
         float | None,
-        typer.Option(min=0.01, help="Length of the whole run; the learning rate ends its decay there. Default: steps."),
+        typer.Option(
+            min=0.01,
+            help="Length of the whole run; the learning rate ends its decay there. Default: steps; with --from 4.",
+        ),
     ] = None,
     threads: Annotated[int, typer.Option(min=0, help="Processor threads; 0: all.")] = 0,
-    out: Annotated[Path | None, typer.Option(help="Folder of the run; default: runs/ and the recipe's name.")] = None,
+    out: Annotated[Path | None, typer.Option(help="Folder of the run; default: runs/ and its name.")] = None,
 ) -> None:
     """Train a model; Ctrl-C stops it at a checkpoint, and --resume goes on from there."""
     import torch
@@ -33,6 +45,15 @@ def train(
 
     if threads:
         torch.set_num_threads(threads)
+    if base:
+        if recipe is not None or data is None:
+            raise UsageError("Fine-tuning takes --from BUNDLE and --data FOLDER, and no recipe.")
+        from autoloops_export.cli.finetune import finetune
+
+        finetune(base, data, RUNS, out=out, minutes=minutes, resume=resume)
+        return
+    if recipe is None:
+        raise UsageError("Name a recipe to train, or --from BUNDLE with --data FOLDER to fine-tune.")
     plan = load_recipe(recipe)
     dataset = load_dataset(data or Path(plan.data.folder))
     train_run(plan, dataset, out or RUNS / plan.run.name, minutes=minutes, resume=resume)

@@ -5,6 +5,7 @@ folder of MIDI files, in which every file is a tune of its own.
 """
 
 import hashlib
+import math
 import re
 import unicodedata
 from collections.abc import Callable
@@ -167,8 +168,21 @@ TEST_SHARE: Final = 0.05
 
 def split_of(key: str) -> str:
     """The split of a tune: ``train``, ``valid`` or ``test``, by a hash of its key and nothing else."""
-    digest = hashlib.sha256(key.encode()).digest()
-    point = int.from_bytes(digest[:8], "big") / 2**64
+    point = _point(key)
     if point < TEST_SHARE:
         return "test"
     return "valid" if point < TEST_SHARE + VALID_SHARE else "train"
+
+
+def splits_of(keys: list[str]) -> dict[str, str]:
+    """The splits of a small corpus's tunes: the shares are kept, and from three tunes on none is empty."""
+    tunes = sorted(set(keys), key=_point)
+    test = math.ceil(TEST_SHARE * len(tunes)) if len(tunes) > 2 else 0
+    valid = math.ceil(VALID_SHARE * len(tunes)) if len(tunes) > 2 else 0
+    names = ["test"] * test + ["valid"] * valid + ["train"] * (len(tunes) - test - valid)
+    return dict(zip(tunes, names, strict=True))
+
+
+def _point(key: str) -> float:
+    """Where a tune lies between 0 and 1, by a hash of its key."""
+    return int.from_bytes(hashlib.sha256(key.encode()).digest()[:8], "big") / 2**64

@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from autoloops_engine.errors import UsageError
-from autoloops_export.data.packs import IndexedFile, Pack, pack_named, split_of, tune_key
+from autoloops_export.data.packs import IndexedFile, Pack, pack_named, split_of, splits_of, tune_key
 
 INDEX: Final = "index.jsonl"
 ARCHIVE_SUFFIX: Final = ".tar.xz"
@@ -123,10 +123,11 @@ def _midi_by_name(root: Path) -> dict[str, Path]:
 
 def _plain_files(root: Path) -> list[SourceFile]:
     pack = pack_named(root.resolve().name)
-    files = []
-    for path in sorted(root.rglob("*")):
-        if path.suffix.lower() in MIDI_SUFFIXES and path.is_file():
-            name = path.relative_to(root).as_posix()
-            split = split_of(tune_key(pack, IndexedFile(file=name, tracks=[])))
-            files.append(SourceFile(path, pack, name, split, None, pack.licence))
-    return files
+    paths = [path for path in sorted(root.rglob("*")) if path.suffix.lower() in MIDI_SUFFIXES and path.is_file()]
+    names = [path.relative_to(root).as_posix() for path in paths]
+    keys = [tune_key(pack, IndexedFile(file=name, tracks=[])) for name in names]
+    splits = splits_of(keys)
+    return [
+        SourceFile(path, pack, name, splits[key], None, pack.licence)
+        for path, name, key in zip(paths, names, keys, strict=True)
+    ]

@@ -51,6 +51,7 @@ class ExportPlan:
         dataset: Prepared windows, of which the held-out ones are used.
         storage: How the graphs keep their weights.
         points: Random points of the parity check.
+        base: The bundle that training started from, whose data count as the new one's; None: it started afresh.
     """
 
     checkpoint: Path
@@ -58,6 +59,7 @@ class ExportPlan:
     dataset: Dataset
     storage: Storage
     points: int
+    base: Manifest | None = None
 
 
 def export_bundle(plan: ExportPlan, say: Say) -> Manifest:
@@ -87,6 +89,8 @@ def export_bundle(plan: ExportPlan, say: Say) -> Manifest:
     say("exporting the graphs")
     graphs = export_graphs(reference, shape, plan.storage)
     draft = _draft(plan.out.name, config, shape, plan.dataset.manifest)
+    if plan.base is not None:
+        draft = _descended(draft, plan.base)
     files = {shape.graphs[name].file: content for name, content in graphs.items()}
     files[WEIGHTS] = safetensors.torch.save(_halves(weights))
     with tempfile.TemporaryDirectory() as scratch:
@@ -141,6 +145,14 @@ def _draft(name: str, config: ModelConfig, shape: ModelShape, data: DatasetManif
         ),
         description=f"A {config.bars}-bar {config.role} model after MusicVAE.",
     )
+
+
+def _descended(draft: Manifest, base: Manifest) -> Manifest:
+    """The manifest of a model that was fine-tuned: what its base learnt from is in it too."""
+    own = {source.name for source in draft.data}
+    data = (*draft.data, *(source for source in base.data if source.name not in own))
+    description = f"{draft.description.removesuffix('.')}, fine-tuned from {base.name}."
+    return msgspec.structs.replace(draft, data=data, description=description)
 
 
 def _halves(weights: dict[str, Tensor]) -> dict[str, Tensor]:

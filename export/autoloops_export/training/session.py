@@ -9,6 +9,7 @@ from typing import Final
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn
+from torch import Tensor
 from torch.utils.tensorboard import SummaryWriter
 
 from autoloops_engine.errors import UsageError
@@ -74,7 +75,15 @@ class _Telemetry(Observer):
         )
 
 
-def train_run(recipe: Recipe, dataset: Dataset, folder: Path, *, minutes: float | None, resume: bool) -> None:
+def train_run(
+    recipe: Recipe,
+    dataset: Dataset,
+    folder: Path,
+    *,
+    minutes: float | None,
+    resume: bool,
+    initial: dict[str, Tensor] | None = None,
+) -> None:
     """Train ``recipe`` on ``dataset`` into ``folder``, to the end or until a signal.
 
     Args:
@@ -83,6 +92,7 @@ def train_run(recipe: Recipe, dataset: Dataset, folder: Path, *, minutes: float 
         folder: Receives ``best`` and ``last`` (weights and card), the resumable state and TensorBoard's files.
         minutes: Length of the whole run, time of earlier sessions included; None: the recipe's steps.
         resume: Go on from the state in ``folder``.
+        initial: Weights to start from, which count as the best until better ones are found; None: random ones.
 
     Raises:
         UsageError: the data do not do, a run is there already, or there is nothing to resume.
@@ -114,6 +124,8 @@ def train_run(recipe: Recipe, dataset: Dataset, folder: Path, *, minutes: float 
     ):
         task = bar.add_task("training", total=1.0, speed="", left="")
         telemetry = _Telemetry(recipe.run.batch_size, bar, task, writer)
+        if initial is not None and not resume:
+            trainer.begin_from(initial, telemetry)
         ending = trainer.run(telemetry, lambda: bool(stopped))
     console.print(f"Training ended after {trainer.counters.step:,} steps: {ending}.", highlight=False, soft_wrap=True)
     if (folder / BEST).exists():

@@ -124,6 +124,12 @@ class Trainer:
         self._data = {name: len(split) for name, split in dataset.splits.items()}
         self._data |= {pack.name: pack.windows["train"] for pack in dataset.manifest.packs}
 
+    def begin_from(self, weights: dict[str, Tensor], observer: Observer) -> None:
+        """Start from these weights instead of random ones; they are measured and saved as the best so far."""
+        self.model.load_state_dict(weights)
+        self.average.load_state_dict(weights)
+        self.evaluate(observer)
+
     def _prime_optimiser(self) -> None:
         """Give AdamW its moments before the first step, so that a checkpoint always has the same tensors."""
         for parameter in self.model.parameters():
