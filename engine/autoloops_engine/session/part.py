@@ -15,7 +15,10 @@ from autoloops_engine.session.settings import Launch, Settings, launched
 from autoloops_engine.time.timeline import bar_of
 from autoloops_engine.units import BAR_UB, STEP_UB
 
-_RECORDS_KEPT: Final = 256
+# Decoded bars that nobody has frozen: only the latest few can still be. Those of the loop are kept besides.
+_UNFROZEN_KEPT: Final = 64
+# Of a part one request runs and one waits; what was replaced while it waited is never answered.
+_ASKED_KEPT: Final = 8
 _CHANGES_KEPT: Final = 1_024
 
 
@@ -340,7 +343,7 @@ class PartSession:
         self, asked: _Asked, ticket: int, origin_bar: int, *, state: Floats | None, previous: int
     ) -> DecodeRequest:
         self._asked[ticket] = asked
-        while len(self._asked) > _RECORDS_KEPT:
+        while len(self._asked) > _ASKED_KEPT:
             self._asked.popitem(last=False)
         settings, song_bar = asked.settings, asked.wanted.song_bar
         return DecodeRequest(
@@ -362,8 +365,10 @@ class PartSession:
     def _keep(self, record: BarRecord) -> BarRecord:
         self._records[record.id] = record
         self._next_id += 1
-        while len(self._records) > _RECORDS_KEPT:
-            self._records.popitem(last=False)
+        needed = {*self._frozen.values(), *self._last_pass.values()}
+        unfrozen = [known for known in self._records if known not in needed]
+        for known in unfrozen[:-_UNFROZEN_KEPT]:
+            del self._records[known]
         return record
 
     def _count_miss(self, frozen: Frozen, budget_us: int) -> None:
