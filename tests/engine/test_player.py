@@ -132,6 +132,16 @@ def test_a_splice_may_tie_what_sounds() -> None:
     assert of(events, Kind.TIE) == [(2 * BEAT_US, 60)]
 
 
+def test_a_tie_that_would_end_before_the_splice_is_none() -> None:
+    """Found by the property test below."""
+    old = Bar(1, 0, (note(0, 60, 16, held=True),))
+    new = Bar(2, 0, (), (Tie(60, 4 * STEP_UB),))
+    at: dict[int, list[ToPlayer]] = {BEAT_US: [SpliceBar("melody", 1, 0, 8 * STEP_UB, new)]}
+    events = run(player(MELODY, OfferBar("melody", 1, 0, old), Start()), BAR_US - 1, at)
+    assert of(events, Kind.OFF) == [(2 * BEAT_US, 60)]
+    assert not of(events, Kind.TIE)
+
+
 def test_mute_and_stop_end_at_once_and_say_so() -> None:
     bar = Bar(1, 0, (note(0, 60, 8), note(10, 62)))
     for message in (Mute("melody", True), Stop()):

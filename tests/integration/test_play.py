@@ -136,7 +136,7 @@ def test_start_to_first_note_and_what_is_said_first() -> None:
         engine.end()
     assert first.tagged_s > begun_s
     text = "\n".join(engine.said)
-    for promised in ("OSC: listening on 127.0.0.1:", "MIDI out:", "Try: autoloops send /al/melody/fire", "seed 5"):
+    for promised in ("OSC: listening on 127.0.0.1:", "MIDI out:", "autoloops send /al/melody/fire", "seed 5"):
         assert promised in text
     assert any(line.startswith("bar ") for line in engine.said)
 

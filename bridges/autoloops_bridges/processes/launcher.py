@@ -12,6 +12,7 @@ The parent keeps both ends of the wire and the UDP socket, so that a successor f
 """
 
 import contextlib
+import os
 import queue
 import secrets
 import signal
@@ -97,6 +98,7 @@ class _Family:
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._lives: dict[str, socket.socket] = {}
         self._due_us = dict.fromkeys(self._watches, 0)
+        self._has_terminal = os.isatty(0)
 
     def live(self) -> int:
         """Until a signal comes or a child ends for good; the exit status."""
@@ -109,6 +111,9 @@ class _Family:
             try:
                 event = self._happened.get(timeout=_TICK_S)
             except queue.Empty:
+                if self._has_terminal and not os.isatty(0):
+                    # The terminal went away; under make nobody passes its signal on.
+                    return 0
                 self._end_the_hung()
                 continue
             if isinstance(event, _Signal):

@@ -1,8 +1,10 @@
 """What ``autoloops play`` tells the performer, a line at a time."""
 
 import queue
+import shutil
 import sys
 import threading
+from pathlib import Path
 from typing import Final
 
 from autoloops_bridges.processes.options import PlayOptions
@@ -70,9 +72,18 @@ def start_lines(options: PlayOptions, osc: tuple[str, int], ports: PortsState | 
 def hint_lines(options: PlayOptions, osc: tuple[str, int]) -> list[str]:
     """What to try first, and what makes it sound."""
     _, port = osc
-    send = f"autoloops send /al/{options.parts[0]}/fire" + (f" --osc-port {port}" if port != 7400 else "")
+    send = f"{_command()} send /al/{options.parts[0]}/fire" + (f" --osc-port {port}" if port != 7400 else "")
     system = "win32" if sys.platform == "win32" else "darwin" if sys.platform == "darwin" else "linux"
     return [f"Try: {send}", f"To hear it on {_SOUND[system]}"]
+
+
+def _command() -> str:
+    """How to type `autoloops` in another terminal: by its name where that finds this one, else by its path."""
+    ours = Path(sys.executable).parent / ("autoloops.exe" if sys.platform == "win32" else "autoloops")
+    found = shutil.which("autoloops")
+    if not ours.exists() or (found is not None and Path(found).samefile(ours)):
+        return "autoloops"
+    return str(ours)
 
 
 class BarLines:

@@ -172,7 +172,7 @@ class Voice:
         if sounding is None or sounding.serial != off.serial:
             return
         tie = self._ties.get(at_ub, {}).get(off.pitch) if off.held else None
-        if tie is None:
+        if tie is None or tie.duration_ub <= 0:
             events.append(self._end(off.pitch, at_us, early=False))
         else:
             self._hold(events, tie, at_ub, at_ub + tie.duration_ub, at_us, us_per_beat)
@@ -180,7 +180,7 @@ class Voice:
     def _cut(self, events: list[Event], cut: _Cut, at_ub: int, at_us: int, us_per_beat: int) -> None:
         for pitch in list(self._sounding):
             tie = cut.ties.get(pitch)
-            if tie is None:
+            if tie is None or cut.line_ub + tie.duration_ub <= at_ub:
                 events.append(self._end(pitch, at_us, early=True))
             else:
                 self._hold(events, tie, at_ub, cut.line_ub + tie.duration_ub, at_us, us_per_beat)
