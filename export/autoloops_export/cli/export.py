@@ -2,15 +2,12 @@
 
 from enum import StrEnum
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated, Any
 
 import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
-
-if TYPE_CHECKING:
-    from autoloops_export.evaluation.figures import Figures
 
 PARITY_POINTS = 1_000
 LABELS = {
@@ -29,6 +26,12 @@ LABELS = {
     "reconstruction": "reconstruction, nats a loop",
     "kl": "KL, nats a loop",
     "active_dimensions": "active dimensions",
+    "nearest_neighbour": "baseline: the likest training window",
+    "prior_overlap": "prior samples: least overlap with test loops",
+    "midpoint_overlap": "midpoints: least overlap with test loops",
+    "copies": "prior samples that are training windows",
+    "empty": "prior samples that are empty",
+    "path_change": "steps that change along a path of nine points",
 }
 
 
@@ -79,26 +82,38 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Of posterior samples and noise.")] = 0,
 ) -> None:
     """Measure a bundle on held-out tunes, through its graphs."""
+    import numpy as np
+
     from autoloops_engine.bundle.installed import find_bundle
     from autoloops_engine.inference.onnx_decoder import open_decoder
     from autoloops_export.data.windows import load_dataset
     from autoloops_export.evaluation.figures import measure
     from autoloops_export.evaluation.loops import loops_of
+    from autoloops_export.evaluation.samples import measure_samples
 
     decoder = open_decoder(find_bundle(bundle))
-    loops = loops_of(load_dataset(data).splits["test"])
+    splits = load_dataset(data).splits
+    loops = loops_of(splits["test"])
     console = Console()
     with console.status("measuring") as status:
         figures = measure(decoder, loops, seed, lambda done: status.update(f"{done:,} of {len(loops.tokens):,} loops"))
+        samples = measure_samples(
+            decoder, loops, np.asarray(splits["train"].tokens), seed, lambda word: status.update(word)
+        )
     name = decoder.manifest.name
-    console.print(_table(name, figures.as_dict()))
+    measured = figures.as_dict() | samples.as_dict()
+    console.print(_table(name, measured))
     target = json or Path(f"{name}.evaluation.json")
-    _write(target, name, figures)
+    _write(
+        target,
+        name,
+        measured | {"prior_overlaps": samples.prior_overlap, "midpoint_overlaps": samples.midpoint_overlap},
+    )
     console.print(f"The figures are in {target}.", markup=False)
 
 
-def _write(target: Path, name: str, figures: "Figures") -> None:
-    text = msgspec.json.encode({"bundle": name, "split": "test", **figures.as_dict()})
+def _write(target: Path, name: str, figures: dict[str, Any]) -> None:
+    text = msgspec.json.encode({"bundle": name, "split": "test", **figures})
     target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(msgspec.json.format(text, indent=2) + b"\n")
 

@@ -32,6 +32,11 @@ class LoopSet(NamedTuple):
     tokens: npt.NDArray[np.integer[Any]]
     extras: tuple[Floats, ...] = ()
 
+    def sample(self, rng: np.random.Generator, most: int) -> "LoopSet":
+        """At most so many of them, in any order."""
+        chosen = rng.permutation(len(self.tokens))[:most]
+        return LoopSet(self.tokens[chosen], tuple(extra[chosen] for extra in self.extras))
+
     def rows(self, rows: slice) -> "LoopSet":
         """Some of them."""
         return LoopSet(self.tokens[rows], tuple(extra[rows] for extra in self.extras))

@@ -24,6 +24,7 @@ from autoloops_export.attributes import fit_attributes
 from autoloops_export.data.windows import Dataset, DatasetManifest
 from autoloops_export.evaluation.figures import measure
 from autoloops_export.evaluation.loops import LoopSet, loops_of
+from autoloops_export.evaluation.samples import measure_samples
 from autoloops_export.knobs import rank_knobs
 from autoloops_export.models.config import ModelConfig
 from autoloops_export.models.registry import build_model, load_card, load_model
@@ -181,10 +182,11 @@ def _measured(
     attributes, attribute_reports = fit_attributes(decoder, valid, test, say)
     say(f"measuring on {len(test.tokens):,} test loops")
     figures = measure(decoder, test)
+    samples = measure_samples(decoder, test, np.asarray(plan.dataset.splits["train"].tokens), progress=say)
     say("measuring what storage costs")
     trained_figures = measure(TorchDecoder(trained, draft), test)
     complete = msgspec.structs.replace(
-        draft, parity=parity, knobs=knobs, attributes=attributes, accuracy=figures.as_dict()
+        draft, parity=parity, knobs=knobs, attributes=attributes, accuracy=figures.as_dict() | samples.as_dict()
     )
     facts = CardFacts(
         checkpoint=load_card(plan.checkpoint),
@@ -193,6 +195,7 @@ def _measured(
         storage=plan.storage,
         ranking=ranking,
         attributes=attribute_reports,
+        samples=samples,
         decode_ms=decode_ms(decoder),
         split_windows=plan.dataset.manifest.windows,
     )

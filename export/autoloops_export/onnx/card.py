@@ -5,6 +5,7 @@ from dataclasses import dataclass
 from autoloops_engine.bundle.manifest import Manifest
 from autoloops_export.attributes import AttributeReport
 from autoloops_export.evaluation.figures import DrumFigures, LineFigures
+from autoloops_export.evaluation.samples import SampleFigures
 from autoloops_export.knobs import Ranking
 from autoloops_export.models.registry import CheckpointCard
 from autoloops_export.onnx.storage import Storage
@@ -32,6 +33,7 @@ class CardFacts:
         storage: How the graphs keep their weights.
         ranking: How the knobs were chosen.
         attributes: What the attribute faders do.
+        samples: What made-up loops are like.
         decode_ms: Median and 99th percentile of one bar on one thread, in milliseconds.
         split_windows: Windows by split.
     """
@@ -42,6 +44,7 @@ class CardFacts:
     storage: Storage
     ranking: Ranking
     attributes: tuple[AttributeReport, ...]
+    samples: SampleFigures
     decode_ms: tuple[float, float]
     split_windows: dict[str, int]
 
@@ -51,6 +54,7 @@ def model_card(manifest: Manifest, facts: CardFacts) -> str:
     parts = (
         _head(manifest, facts),
         _accuracy(facts),
+        _samples(facts.samples),
         _graphs(manifest, facts),
         _attributes(facts.attributes),
         _data(manifest, facts),
@@ -140,6 +144,27 @@ def _exceptions(exceptions: tuple[str, ...]) -> str:
     if not exceptions:
         return ""
     return "Sampled tokens that differ:\n\n" + "\n".join(f"- {text}" for text in exceptions) + "\n\n"
+
+
+def _samples(samples: SampleFigures) -> str:
+    rows = "\n".join(
+        f"| {name} | {value:.3f} | {samples.midpoint_overlap[name]:.3f} |"
+        for name, value in samples.prior_overlap.items()
+    )
+    return f"""## Made-up loops
+
+Overlap of distributions with those of test loops, temperature 1 (1: identical).
+
+| | prior samples | half-way between two test loops |
+|--|--|--|
+{rows}
+
+- Prior samples that are a training window: {samples.copies:.1%}; empty ones: {samples.empty:.1%}.
+- On a path of nine points between two test loops {samples.path_change:.1%} of the steps change from point to point;
+  {samples.path_monotone:.0%} of the moves do not lead back towards the start.
+- Plain baseline: the likest training window has {samples.nearest_neighbour:.3f} of a test loop's steps right, with all
+  of training at hand.
+"""
 
 
 def _attributes(reports: tuple[AttributeReport, ...]) -> str:
