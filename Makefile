@@ -23,7 +23,7 @@ help:
 	@echo "make play    install into $(VENV) and play"
 	@echo "make test    install what the tests need and run them all"
 	@echo "make lint    formatting, types and import rules only"
-	@echo "make docs    write the generated pages of docs/ anew"
+	@echo "make docs    write the generated pages and the picture of docs/ anew"
 	@echo "make clean   remove what these made, $(VENV) included"
 
 play: $(PLAY_STAMP)
@@ -42,6 +42,7 @@ unit: $(VENV)/.test
 
 docs: $(VENV)/.test
 	$(BIN)/python docs/generate.py
+	OMP_NUM_THREADS=1 $(BIN)/python -m autoloops_bridges.view.picture docs/images/live-view.svg
 
 clean:
 	rm -rf $(VENV) build dist .mypy_cache .ruff_cache .pytest_cache .import_linter_cache .hypothesis

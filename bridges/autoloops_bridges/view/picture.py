@@ -16,7 +16,6 @@ from rich.terminal_theme import TerminalTheme
 
 from autoloops_bridges.commands.bundles import choose_bundles, default_parts
 from autoloops_bridges.processes.options import PlayOptions, assign_channels
-from autoloops_bridges.processes.report import hint_lines
 from autoloops_bridges.view.rehearsal import Rehearsal
 from autoloops_bridges.view.render import render
 from autoloops_engine.codecs.registry import codec_named
@@ -61,7 +60,7 @@ def rehearsed() -> Rehearsal:
     options = PlayOptions(parts=parts, channels=channels, seed=_SEED)
     rehearsal = Rehearsal(options, setups, decoders, decode_us=_DECODE_US)
     rehearsal.watch.heard(PortsState((_PORT,), (_PORT,), ()))
-    rehearsal.watch.remark(hint_lines(options, (options.osc_host, options.osc_port))[0])
+    rehearsal.watch.remark(f"Try: autoloops send /al/{parts[0]}/fire")
     rehearsal.run_until(_SETTLED_US)
     rehearsal.press(" ")
     rehearsal.run_until(2 * _SETTLED_US)
