@@ -17,7 +17,7 @@ import typer
 from autoloops_bridges.commands.words import repeat_options
 from autoloops_engine.errors import AutoLoopsError, UsageError
 
-COMMANDS: Final = ("play", "render", "interpolate", "encode", "send", "ports", "doctor", "models")
+COMMANDS: Final = ("play", "render", "interpolate", "encode", "send", "ports", "doctor", "bench", "models")
 # Options that take several values, behind one another or each with the option's name.
 REPEATABLE: Final = ("--channel", "--model", "--osc-send")
 ENTRY_POINT_GROUP: Final = "autoloops.commands"

@@ -52,10 +52,8 @@ def test_a_flood_leaves_the_last_value_short_queues_and_every_beat() -> None:
         sent: list[int] = []
         thread = threading.Thread(target=lambda: sent.append(flood(engine.port, stop)))
         thread.start()
-        waiting = []
         try:
             while thread.is_alive():
-                waiting.append(stats_of(engine)["osc_waiting"])
                 engine.hear(0.1)
         finally:
             stop.set()
@@ -64,12 +62,11 @@ def test_a_flood_leaves_the_last_value_short_queues_and_every_beat() -> None:
         engine.send("/al/melody/knob/1")
         assert engine.hear_until("/al/melody/knob/1").arguments == (0.75,)
         after = stats_of(engine)
-        assert max(waiting) <= MAX_PENDING
+        assert 0 < after["osc_waiting_max"] <= MAX_PENDING
         # The system itself may lose packets when this machine is busy with something else; it must not be the rule.
         assert after["osc_packets"] - before["osc_packets"] >= 0.5 * sent[0]
         assert after["osc_coalesced"] > before["osc_coalesced"]
         assert after["osc_malformed"] == after["osc_refused"] == after["wire_dropped"] == 0
-        assert after["osc_waiting"] == 0
         beats = [int(str(heard.arguments[0])) for heard in engine.all("/al/beat")]
         assert beats == list(range(beats[0], beats[0] + len(beats)))
         assert len(beats) >= FLOOD_S * BEATS_PER_S
@@ -86,7 +83,15 @@ def test_the_counters_fit_one_packet_and_every_name_comes_once() -> None:
         names = answer[::2]
         assert len(set(names)) == len(names)
         expected = {"bars", "misses", "fallbacks", "late_max_ms", "late_p99_ms", "events", "dropped", "decode_p50_ms"}
-        expected |= {"decode_p99_ms", "budget_ms", "osc_packets", "midi_read", "restarts", "uptime_s", "osc_waiting"}
+        expected |= {
+            "decode_p99_ms",
+            "budget_ms",
+            "osc_packets",
+            "midi_read",
+            "restarts",
+            "uptime_s",
+            "osc_waiting_max",
+        }
         assert expected <= set(names)
 
 

@@ -97,8 +97,8 @@ class OscEdge:
 
     @property
     def queued(self) -> tuple[int, int]:
-        """Messages to be done at the next ``advance``, and messages whose time has not come."""
-        return self._inbox.waiting, self._inbox.future
+        """How many messages waited for an ``advance`` at most, and how many there are whose time has not come."""
+        return self._inbox.most_waiting, self._inbox.future
 
     @property
     def client(self) -> Peer:

@@ -38,17 +38,13 @@ class Inbox:
         self.dropped = 0
         self.too_far = 0
         self.overfull = 0
+        self.most_waiting = 0
         self._router = router
         self._values: dict[bytes, bool] = {}
         self._pending: list[dict[bytes, deque[Received]] | Received] = []
         self._size = 0
         self._future: list[tuple[int, int, Received]] = []
         self._order = 0
-
-    @property
-    def waiting(self) -> int:
-        """Messages to be done at the next chance."""
-        return self._size
 
     @property
     def future(self) -> int:
@@ -88,6 +84,7 @@ class Inbox:
             else:
                 taken.extend(tuple(attempts) for attempts in item.values())
         self._pending.clear()
+        self.most_waiting = max(self.most_waiting, self._size)
         self._size = 0
         return taken
 
