@@ -8,17 +8,21 @@ from typing import Final
 from autoloops_bridges.processes.report import hint_lines
 from autoloops_bridges.view.desk import Desk
 from autoloops_bridges.view.painter import Painter, standard_painter
-from autoloops_bridges.view.snapshot import Watch, snapshot
+from autoloops_bridges.view.snapshot import Snapshot, Watch, snapshot
 from autoloops_bridges.view.views import Scene
 from autoloops_bridges.view.watched import LastMove, WatchedSurface
 from autoloops_engine.messages import FromPlayer, PortsState, ToPlayer
 from autoloops_engine.session.surface import Surface
-from autoloops_engine.units import US_PER_MS
+from autoloops_engine.units import US_PER_MS, US_PER_S
 
 if sys.platform != "win32":
     from autoloops_bridges.view.screen import line_by_line
 
 _FRAME_US: Final = 100 * US_PER_MS
+# What stays as it is is shown again at times, as the terminal may have got another size.
+_STILL_US: Final = US_PER_S
+# How long the thread that draws may keep the others of main waiting.
+_SWITCH_INTERVAL_S: Final = 0.000_5
 
 
 class LiveView:
@@ -31,6 +35,8 @@ class LiveView:
         self._last = LastMove()
         self._desk = Desk(self.surface(lambda: "the keyboard"))
         self._due_us = 0
+        self._again_us = 0
+        self._shown: Snapshot | None = None
 
     @property
     def dropped(self) -> int:
@@ -69,25 +75,26 @@ class LiveView:
         self._due_us = now_us
 
     def advance(self, now_us: int) -> None:
-        """Hand a snapshot over, unless the terminal has not taken the last one."""
+        """Hand a snapshot over, unless the terminal has not taken the last one or nothing changed."""
         if now_us < self._due_us:
             return
         self._due_us = now_us + _FRAME_US
         if self._painter.busy:
             return
         scene = self._scene
-        self._painter.show(
-            snapshot(
-                scene.session,
-                self._watch,
-                now_us,
-                selected=self._desk.selected,
-                budget_us=scene.budget.total_us,
-                listeners=scene.listeners(),
-                stats=scene.stats.player,
-                move=self._last.move,
-            )
+        shown = snapshot(
+            scene.session,
+            self._watch,
+            now_us,
+            selected=self._desk.selected,
+            budget_us=scene.budget.total_us,
+            listeners=scene.listeners(),
+            stats=scene.stats.player,
+            move=self._last.move,
         )
+        if shown != self._shown or now_us >= self._again_us:
+            self._shown, self._again_us = shown, now_us + _STILL_US
+            self._painter.show(shown)
 
     def next_deadline_us(self) -> int | None:
         """See ``View``."""
@@ -106,4 +113,5 @@ def open_live_view(scene: Scene) -> LiveView:
     if sys.platform != "win32":
         # The parent is in the terminal's foreground, this process is not: writing must not stop it.
         signal.signal(signal.SIGTTOU, signal.SIG_IGN)
+    sys.setswitchinterval(_SWITCH_INTERVAL_S)
     return LiveView(scene, standard_painter())

@@ -265,13 +265,12 @@ def _told(shown: Snapshot, width: int, count: int) -> list[Text]:
 def _counters(shown: Snapshot) -> Text:
     """The counters, each in a place of its own, the most telling first."""
     row = Text(" " * _MARGIN).append(f"{'misses':<{_FACT}}", _DIM).append_text(_count(shown.misses))
-    for name, count in (("fallbacks", shown.fallbacks), ("lost", shown.lost)):
-        row.append(f" {name} ", _DIM).append_text(_count(count))
+    row.append(" fallbacks ", _DIM).append_text(_count(shown.fallbacks))
     late = f"{shown.late_max_us / US_PER_MS:.1f} ms"
     margin = "-" if shown.margin_us is None else f"{shown.margin_us / US_PER_S:.2f} s"
     decode = "-" if shown.decode_us is None else f"{shown.decode_us / US_PER_MS:.1f}"
-    row.append(" late ", _DIM).append(f"{late:<7}").append(" margin ", _DIM).append(f"{margin:<6}")
-    return row.append(" decode ", _DIM).append(f"{decode}/{shown.budget_us / US_PER_MS:.1f} ms")
+    row.append("  late ", _DIM).append(f"{late:<7}").append("  margin ", _DIM).append(f"{margin:<6}")
+    return row.append("  decode ", _DIM).append(f"{decode}/{shown.budget_us / US_PER_MS:.1f} ms")
 
 
 def _count(count: int) -> Text:

@@ -75,7 +75,6 @@ class Snapshot(Struct, frozen=True):
         budget_us: The decode budget of a bar.
         decode_us: What the last decode took; None: there was none.
         late_max_us: The player's greatest lateness.
-        lost: Events and messages that were dropped.
         control: The last move of a controller, as a line; "" if there was none.
         remarks: What the performer was told, the newest last.
     """
@@ -93,7 +92,6 @@ class Snapshot(Struct, frozen=True):
     misses: int
     fallbacks: int
     late_max_us: int
-    lost: int
     osc: str
     listeners: int
     outputs: tuple[str, ...]
@@ -244,7 +242,6 @@ def snapshot(
         misses=session.misses,
         fallbacks=session.fallbacks,
         late_max_us=stats.late_max_us,
-        lost=stats.dropped,
         osc=watch.osc,
         listeners=listeners,
         outputs=ports.outputs if ports else (),

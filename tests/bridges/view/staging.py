@@ -63,7 +63,6 @@ def shown(*parts: ShownPart, **changes: object) -> Snapshot:
         "misses": 0,
         "fallbacks": 0,
         "late_max_us": 400,
-        "lost": 0,
         "osc": "127.0.0.1:7400",
         "listeners": 0,
         "outputs": ("AutoLoops",),
