@@ -67,23 +67,30 @@ class JackServer:
         self.process.wait(END_S)
 
 
+def start_jack(require: Require, name: str) -> "subprocess.Popen[bytes]":
+    """Start a server of this name in real time, or skip the test where there can be none."""
+    command = [require("jackd"), "-R", "-P", "60", "-n", name, "-p", "256"]
+    command += ["-d", "dummy", "-r", "48000", "-p", "128"]
+    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    waiting = [require("jack_wait"), "-s", name, "-w", "-t", str(int(START_S))]
+    up = subprocess.run(waiting, capture_output=True, timeout=2 * START_S, check=False)
+    if up.returncode != 0 or process.poll() is not None:
+        ended(process)
+        missing("A JACK server in real time")
+    return process
+
+
 @pytest.fixture
 def jack_server(require: Require, monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
     """A server of one's own, in real time (without it, JACK loses notes), named in the environment."""
     name = f"autoloops-test-{os.getpid()}"
     monkeypatch.setenv("JACK_DEFAULT_SERVER", name)
     monkeypatch.setenv("JACK_NO_START_SERVER", "1")
-    command = [require("jackd"), "-R", "-P", "60", "-n", name, "-p", "256"]
-    command += ["-d", "dummy", "-r", "48000", "-p", "128"]
-    process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    server = JackServer(name, start_jack(require, name))
     try:
-        waiting = [require("jack_wait"), "-s", name, "-w", "-t", str(int(START_S))]
-        up = subprocess.run(waiting, capture_output=True, timeout=2 * START_S, check=False)
-        if up.returncode != 0 or process.poll() is not None:
-            missing("A JACK server in real time")
-        yield JackServer(name, process)
+        yield server
     finally:
-        ended(process)
+        ended(server.process)
         for left in Path("/dev/shm").glob(f"jack*{name}*"):
             left.unlink()
 

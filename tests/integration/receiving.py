@@ -42,10 +42,15 @@ class Receiver:
 
     def count(self) -> int:
         """How many messages it has heard by now."""
+        return self.state()[0]
+
+    def state(self) -> tuple[int, int]:
+        """How many messages it has heard by now, and how many notes sound."""
         assert self.process.stdin is not None
         self.process.stdin.write("\n")
         self.process.stdin.flush()
-        return int(self._line())
+        count, sounding = self._line().split()
+        return int(count), int(sounding)
 
     def finish(self) -> Report:
         """End it and ask what it heard."""

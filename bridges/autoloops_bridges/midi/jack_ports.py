@@ -27,10 +27,16 @@ CLIENT_NAME: Final = "AutoLoops"
 MAX_INCOMING: Final = 4096
 CLOSE_WAIT_S: Final = 0.5
 QUIET_CYCLES: Final = 3
+# PipeWire leaves without a word; what calls for no cycle for so long is gone, or as good as gone.
+STALLED_US: Final = 1_000_000
 
 # The library prints a dozen lines for a server that is not there; the caller says it in one sentence.
 jack.set_error_function(lambda _: None)
 jack.set_info_function(lambda _: None)
+
+
+def _now_us() -> int:
+    return time.monotonic_ns() // 1000
 
 
 def _open_client(name: str) -> "jack.Client":
@@ -85,6 +91,9 @@ class _Port:
         self._frames = FrameMap(self._client.samplerate)
         self._period_us: int = round(self._client.blocksize * US_PER_S / self._client.samplerate)
         self._changed = changed
+        self._cycles = 0
+        self._seen_cycles = 0
+        self._seen_us = _now_us()
         self._alive = True
         self._closed = False
         self._cabling = Cabling()
@@ -135,6 +144,9 @@ class _Port:
 
     def look(self) -> tuple[str, ...]:
         """Connect again what was away and is back; a sentence for each change. Blocks: while the server answers."""
+        if self._alive and self._is_stalled():
+            self._leave_server()
+            return ()
         try:
             joined = {port.name for port in self._client.get_all_connections(self._port)}
             present = {name for name in self._cabling.names if self._is_there(name)}
@@ -178,15 +190,25 @@ class _Port:
             self._client.close()
 
     def _enter_cycle(self) -> int:
-        return self._frames.observe(int(self._client.last_frame_time), time.monotonic_ns() // 1000)
+        self._cycles += 1
+        return self._frames.observe(int(self._client.last_frame_time), _now_us())
+
+    def _is_stalled(self) -> bool:
+        if self._cycles != self._seen_cycles:
+            self._seen_cycles, self._seen_us = self._cycles, _now_us()
+        return _now_us() - self._seen_us > STALLED_US
 
     def _on_shutdown(self, status: "jack.Status", reason: str) -> None:
+        self._leave_server()
+
+    def _leave_server(self) -> None:
         for port in list(self._open):
             port._alive = False
             port._changed()
 
     def _on_registration(self, port: "jack.Port", registered: bool) -> None:
-        if registered and self._cabling.appeared(port.name):
+        known = self._cabling.appeared(port.name) if registered else port.name in self._cabling.names
+        if known:
             self._changed()
 
     def _on_blocksize(self, blocksize: int) -> None:
