@@ -82,7 +82,7 @@ def fit_attributes(
     """
     measures = attributes_of(decoder.manifest.outputs[0].codec)
     wanted = measured(measures, held_out) if measures else np.empty((0, 0))
-    varied = [i for i, column in enumerate(wanted.T) if np.nanpercentile(column, HIGH) > np.nanpercentile(column, LOW)]
+    varied = [place for place, column in enumerate(wanted.T) if _varies(column)]
     names = [name for i, name in enumerate(measures) if i in varied]
     if not names:
         return (), ()
@@ -130,7 +130,7 @@ def calibrate(
     offsets = np.linspace(-REACH, REACH, GRID)
     points = loops[None] + offsets[:, None, None] * direction
     values = space.decoded(points.reshape(-1, loops.shape[1]))[:, place].reshape(GRID, -1)
-    means = np.maximum.accumulate(np.nan_to_num(np.nanmean(values, axis=1)))
+    means = np.maximum.accumulate(_mean(values, axis=1))
     at = (means - space.low[place]) / (space.high[place] - space.low[place])
     rest = round(float(np.clip(at[GRID // 2], 0.1, 0.9)), 3)
     # A hair's rise where nothing changes keeps the inverse single-valued.
@@ -152,7 +152,7 @@ def _report(space: _Space, attribute: Attribute, points: Floats) -> AttributeRep
     z = points[None] + moved[:, None, None] * np.array(attribute.direction)
     values = space.decoded(z.reshape(-1, points.shape[1])).reshape(FADERS, len(points), len(names))
     own = values[:, :, place]
-    change = np.nanmean(values[-1] - values[0], axis=0) / (space.high - space.low)
+    change = _mean(values[-1] - values[0], axis=0) / (space.high - space.low)
     return AttributeReport(
         attribute.name,
         round(float(space.low[place]), 3),
@@ -161,6 +161,17 @@ def _report(space: _Space, attribute: Attribute, points: Floats) -> AttributeRep
         round(spearman(np.repeat(faders, len(points)), own.ravel()), 3),
         {name: round(float(share), 3) for name, share in zip(names, change, strict=True)},
     )
+
+
+def _varies(column: Numbers) -> bool:
+    known = column[~np.isnan(column)]
+    return len(known) > 0 and bool(np.percentile(known, HIGH) > np.percentile(known, LOW))
+
+
+def _mean(values: Numbers, axis: int) -> Numbers:
+    """The mean over all but NaN, 0 where there is nothing else: a loop may fall silent."""
+    some = ~np.isnan(values)
+    return np.asarray(np.where(some, values, 0).sum(axis=axis) / np.maximum(some.sum(axis=axis), 1))
 
 
 def spearman(a: Numbers, b: Numbers) -> float:

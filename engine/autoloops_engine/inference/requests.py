@@ -27,7 +27,8 @@ class DecodeRequest:
         pass_index: 0 while the part holds, the number of the pass while it varies.
         temperature: From 0 (greedy, and so is everything below ``LEAST_TEMPERATURE``).
         state: State to go on from, float32 [S]; None: the loop begins afresh at ``z``. A flat model then
-            decodes the bars before ``bar`` too, with their own noise, and throws them away.
+            decodes the bars before ``bar`` too, with their own noise, and throws them away. Hierarchical
+            models start every bar from its own state and use this one within a bar alone.
         previous: The last token before ``first_step``; with ``state`` None only hierarchical models
             use it.
         first_step: 0, or the step from which the rest of the bar is decoded, with ``state`` the state
@@ -90,7 +91,7 @@ def decode(decoder: Decoder, request: DecodeRequest) -> Decoded:
     begun = decoder.start(np.asarray(request.z, dtype=np.float32)[None])
     embeddings = begun.embeddings[:, request.bar % begun.embeddings.shape[1]]
     state, previous = request.state, request.previous
-    if state is None and begun.state.shape[1] > 1:
+    if begun.state.shape[1] > 1 and not request.first_step:
         state = begun.state[0, request.bar % begun.state.shape[1]]
     elif state is None:
         state, previous = begun.state[0, 0], FIRST_PREVIOUS

@@ -1,5 +1,6 @@
 """``autoloops data``: from MIDI files to windows that a model can learn."""
 
+import dataclasses
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -34,13 +35,14 @@ def prepare(
     ],
     out: Annotated[Path, typer.Option(help="Folder for the windows; made, or replaced.")],
     role: Annotated[str, typer.Option(help="What to look for in the files.")] = "melody",
+    bars: Annotated[int, typer.Option(min=1, max=64, help="Bars of a window.")] = 2,
     workers: Annotated[int, typer.Option(min=0, help="Processes that read; 0: one per processor.")] = 0,
 ) -> None:
     """Cut MIDI files into windows, split them by tune, and say which files gave none and why."""
     from autoloops_export.data.prepare import prepare as run
     from autoloops_export.data.roles import role_named
 
-    wanted = role_named(role)
+    wanted = dataclasses.replace(role_named(role), bars=bars)
     console = Console()
     columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TextColumn("files"), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:

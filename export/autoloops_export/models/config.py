@@ -12,7 +12,8 @@ class ModelConfig:
     """The shape of a model; everything that is needed to build it before its weights are loaded."""
 
     kind: str = "flat"
-    """Structure: ``flat`` (one decoder over all steps) or ``groove`` (the same for drums with velocity and timing)."""
+    """Structure: ``flat`` (one decoder over all steps), ``groove`` (the same for drums with velocity and timing) or
+    ``hierarchical`` (a conductor over bars, a decoder of one bar)."""
     role: str = "melody"
     """The role whose windows it learns."""
     classes: int = 90
@@ -31,6 +32,8 @@ class ModelConfig:
     """Layers of the decoder's LSTM."""
     embedding: int = 64
     """Size of the previous token's embedding at the decoder's input."""
+    conductor_hidden: int = 256
+    """Units of the conductor, and size of a bar's embedding (``hierarchical`` only)."""
     touch_hidden: int = 64
     """Units between the decoder and the velocities and offsets (``groove`` only)."""
 
@@ -43,18 +46,33 @@ class ModelConfig:
         for name in ("classes", "bars", "latent", "encoder_hidden", "encoder_reads"):
             if getattr(self, name) < 1:
                 raise ValueError(f"model.{name} must be at least 1.")
-        for name in ("decoder_hidden", "decoder_layers", "embedding", "touch_hidden"):
+        for name in ("decoder_hidden", "decoder_layers", "embedding", "touch_hidden", "conductor_hidden"):
             if getattr(self, name) < 1:
                 raise ValueError(f"model.{name} must be at least 1.")
         if self.kind == "groove" and self.classes != drums.CLASSES:
             raise ValueError(f"model.classes must be {drums.CLASSES} for the kind groove.")
-        if self.steps % self.encoder_reads:
-            raise ValueError(f"model.encoder_reads must divide the {self.steps} steps of a window.")
+        if self.encoder_steps % self.encoder_reads:
+            raise ValueError(f"model.encoder_reads must divide the {self.encoder_steps} steps that the encoder reads.")
 
     @property
     def steps(self) -> int:
         """Steps of a loop."""
         return self.bars * STEPS_PER_BAR
+
+    @property
+    def encoder_steps(self) -> int:
+        """Steps that the encoder's first LSTM reads at a stretch: a loop, or a bar."""
+        return STEPS_PER_BAR if self.kind == "hierarchical" else self.steps
+
+    @property
+    def summaries(self) -> int:
+        """How many outputs of the encoder's last LSTM, each way, make the posterior."""
+        return self.bars if self.kind == "hierarchical" else self.encoder_reads
+
+    @property
+    def point(self) -> int:
+        """Size of what a bar is told at every step: z, or the conductor's embedding."""
+        return self.conductor_hidden if self.kind == "hierarchical" else self.latent
 
     @property
     def codec(self) -> Codec:

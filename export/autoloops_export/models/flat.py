@@ -21,37 +21,38 @@ from autoloops_export.models.loops import Loops
 MIN_TEMPERATURE = 1e-6
 
 
+def initialise(*lstms: nn.LSTM) -> None:
+    """Orthogonal recurrences, and a forget bias of 1 as in MusicVAE: cells remember from the first step on."""
+    for lstm in lstms:
+        for name, parameter in lstm.named_parameters():
+            if name.startswith("weight_hh"):
+                for gate in parameter.data.chunk(4):
+                    nn.init.orthogonal_(gate)
+            elif name.startswith("weight_ih"):
+                nn.init.xavier_uniform_(parameter.data)
+            else:
+                parameter.data.zero_()
+                if name.startswith("bias_ih"):
+                    parameter.data.chunk(4)[1].fill_(1.0)
+
+
 class FlatVae(nn.Module):
     """A flat variational autoencoder of token sequences."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__()
         self.config = config
-        summary = 2 * config.encoder_hidden * config.encoder_reads
+        summary = 2 * config.encoder_hidden * config.summaries
         self.encoder = nn.LSTM(config.features, config.encoder_hidden, batch_first=True, bidirectional=True)
         self.to_mu = nn.Linear(summary, config.latent)
         self.to_sigma = nn.Linear(summary, config.latent)
-        self.to_state = nn.Linear(config.latent, config.state)
+        self.to_state = nn.Linear(config.point, config.state)
         self.embed = nn.Embedding(config.classes, config.embedding)
         self.decoder = nn.LSTM(
-            config.embedding + config.latent, config.decoder_hidden, config.decoder_layers, batch_first=True
+            config.embedding + config.point, config.decoder_hidden, config.decoder_layers, batch_first=True
         )
         self.to_logits = nn.Linear(config.decoder_hidden, config.classes)
-        self._initialise()
-
-    def _initialise(self) -> None:
-        """Orthogonal recurrences, and a forget bias of 1 as in MusicVAE: cells remember from the first step on."""
-        for lstm in (self.encoder, self.decoder):
-            for name, parameter in lstm.named_parameters():
-                if name.startswith("weight_hh"):
-                    for gate in parameter.data.chunk(4):
-                        nn.init.orthogonal_(gate)
-                elif name.startswith("weight_ih"):
-                    nn.init.xavier_uniform_(parameter.data)
-                else:
-                    parameter.data.zero_()
-                    if name.startswith("bias_ih"):
-                        parameter.data.chunk(4)[1].fill_(1.0)
+        initialise(self.encoder, self.decoder)
 
     def features(self, loops: Loops) -> Tensor:
         """What the encoder reads of loops: here their tokens one-hot, float32 [B, T, F]."""
@@ -59,8 +60,11 @@ class FlatVae(nn.Module):
 
     def summarise(self, features: Tensor) -> Tensor:
         """What the encoder gathered: features [B, T, F] to [B, 2 * encoder units * reads]."""
-        outputs, _ = self.encoder(features)
-        units, stride = self.config.encoder_hidden, self.config.steps // self.config.encoder_reads
+        return self.read(self.encoder(features)[0])
+
+    def read(self, outputs: Tensor) -> Tensor:
+        """The encoder's outputs [B, steps, 2 * units] at a few evenly spaced steps, [B, 2 * units * reads]."""
+        units, stride = self.config.encoder_hidden, self.config.encoder_steps // self.config.encoder_reads
         forward = outputs[:, stride - 1 :: stride, :units]
         backward = outputs[:, ::stride, units:]
         return torch.cat([forward, backward], dim=2).flatten(1)
@@ -90,7 +94,7 @@ class FlatVae(nn.Module):
         """The decoder's outputs at every step at once, given the token before each.
 
         Args:
-            z: Latent points, [B, Z].
+            z: What the steps are told: latent points, [B, Z].
             previous: The tokens before each step, int64 [B, T]; 0 before the first.
 
         Returns:
@@ -115,7 +119,7 @@ class FlatVae(nn.Module):
 
         Args:
             state: The decoder's state before the bar, [B, S].
-            embedding: Of this bar: z, [B, Z].
+            embedding: Of this bar (flat models: z), [B, E].
             previous: The token before the bar, int64 [B]; 0 at the start of a loop.
             temperature: Not negative, [B].
             noise: [B, 16, C].

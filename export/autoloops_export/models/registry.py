@@ -18,8 +18,13 @@ from autoloops_engine.errors import ModelError
 from autoloops_export.models.config import ModelConfig
 from autoloops_export.models.flat import FlatVae
 from autoloops_export.models.groove import GrooveVae
+from autoloops_export.models.hierarchical import HierarchicalVae
 
-KINDS: Final[dict[str, type[FlatVae]]] = {"flat": FlatVae, "groove": GrooveVae}
+KINDS: Final[dict[str, type[FlatVae]]] = {
+    "flat": FlatVae,
+    "groove": GrooveVae,
+    "hierarchical": HierarchicalVae,
+}
 
 
 class CheckpointCard(Struct, frozen=True):

@@ -105,12 +105,12 @@ def export_bundle(plan: ExportPlan, say: Say) -> Manifest:
 def shape_of(config: ModelConfig) -> ModelShape:
     """The sizes of a model's graphs."""
     return ModelShape(
-        kind="flat",
+        kind="hierarchical" if config.kind == "hierarchical" else "flat",
         output=Output(config.role, config.codec.name, config.classes),
         bars=config.bars,
         latent=config.latent,
         state=config.state,
-        embedding=config.latent,
+        embedding=config.point,
         features=config.features,
         extras=config.codec.extras,
     )

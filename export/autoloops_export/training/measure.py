@@ -100,6 +100,7 @@ def free_running(model: FlatVae, z: Tensor, temperature: float, generator: torch
     """Decode loops from z [B, Z] on the model's own tokens: int64 [B, T]."""
     rows, classes = len(z), model.config.classes
     states, embeddings = model.start(z)
+    own_states = states.shape[1] > 1
     state, previous = states[:, 0], torch.zeros(rows, dtype=torch.int64, device=z.device)
     sharpness = torch.full((rows,), temperature, device=z.device)
     bars = []
@@ -107,6 +108,7 @@ def free_running(model: FlatVae, z: Tensor, temperature: float, generator: torch
         shape = (rows, STEPS_PER_BAR, classes)
         uniform = torch.rand(shape, generator=generator, device=z.device).clamp(1e-9, 1 - 1e-7)
         embedding = embeddings[:, min(number, embeddings.shape[1] - 1)]
+        state = states[:, number] if own_states else state
         noise = -(-uniform.log()).log()
         tokens, after, *_ = model.bar(state, embedding, previous, sharpness, noise, torch.zeros_like(noise))
         state, previous = after[:, -1], tokens[:, -1]
