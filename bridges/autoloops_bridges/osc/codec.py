@@ -4,6 +4,7 @@ Messages are read by python-osc's parser and written with its builders. Bundles 
 ever over an element of negative size, keeps time tags as floats only, and logs each surprise.
 """
 
+import math
 import struct
 from collections.abc import Iterable, Sequence
 from typing import Final, NamedTuple
@@ -17,6 +18,8 @@ MAX_DEPTH: Final = 8
 IMMEDIATELY: Final = 1
 _BUNDLE: Final = b"#bundle\x00"
 BUNDLE_HEAD_BYTES: Final = 16
+# Beyond this (IEEE 754, binary32) a float travels as a double.
+_LARGEST_FLOAT: Final = 3.4028234e38
 _TYPE_TAGS: Final = frozenset(b"ifdhsbrmtTFN[]")
 
 Argument = int | float | str
@@ -95,7 +98,10 @@ def encode(address: str, arguments: Sequence[Argument] = ()) -> bytes:
     tags = ","
     body = b""
     for argument in arguments:
-        if isinstance(argument, float):
+        if isinstance(argument, float) and _LARGEST_FLOAT < abs(argument) < math.inf:
+            tags += "d"
+            body += osc_types.write_double(argument)
+        elif isinstance(argument, float):
             tags += "f"
             body += osc_types.write_float(argument)
         elif isinstance(argument, str):

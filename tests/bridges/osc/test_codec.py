@@ -144,3 +144,8 @@ def test_the_cheap_look_at_a_message_agrees_with_the_parser(arguments: list[Any]
     address = codec.raw_address(data)
     assert address == b"/al/melody/z"
     assert codec.has_arguments(data, len(address)) == bool(arguments)
+
+
+def test_a_float_that_only_a_double_holds_travels_as_one() -> None:
+    values = (1e300, -1e39, 0.5, float("inf"))
+    assert codec.parse(codec.encode("/al/ping", values)) == codec.Message("/al/ping", values)
