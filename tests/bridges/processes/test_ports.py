@@ -1,0 +1,255 @@
+"""The watch over the MIDI ports, with ports that die and come back when the test wants it, on a clock of its own."""
+
+import threading
+from dataclasses import dataclass, field
+
+import msgspec
+
+from autoloops_bridges.midi.ports import MidiPort, MidiSink, MidiSource
+from autoloops_bridges.processes.ports import RETRY_US, Cables, News, PortKeeper, PortWatch, Slot
+from autoloops_engine.messages import MidiIn, PortsState
+from autoloops_engine.player.events import Event
+
+
+class FakePort:
+    """A port of the system that the test plays."""
+
+    def __init__(self, name: str, cables: tuple[str, ...] = (), *, frail: bool = False) -> None:
+        self.name = self.again = name
+        self.alive = True
+        self.cables = cables
+        self.frail = frail
+        self.lead_us = 0
+        self.closed = False
+        self.remarks: tuple[str, ...] = ()
+
+    def look(self) -> tuple[str, ...]:
+        remarks, self.remarks = self.remarks, ()
+        return remarks
+
+    def send(self, event: Event, now_us: int) -> None:
+        """Nobody listens."""
+
+    def flush(self, now_us: int) -> None:
+        """Nobody listens."""
+
+    def read(self) -> list[MidiIn]:
+        return []
+
+    def close(self) -> None:
+        assert not self.closed
+        self.closed = True
+
+
+@dataclass
+class FakeSystem:
+    """Ports can be opened while it runs; it insists that what died is closed before anything is opened."""
+
+    runs: bool = True
+    frail: bool = False
+    opened: list[FakePort] = field(default_factory=list)
+    tried: list[tuple[str, tuple[str, ...] | None]] = field(default_factory=list)
+
+    def open(self, name: str, former: tuple[str, ...] | None) -> tuple[FakePort | None, tuple[str, ...]]:
+        self.tried.append((name, former))
+        assert all(port.alive or port.closed for port in self.opened)
+        if not self.runs:
+            return None, ("No server is running.",)
+        self.opened.append(FakePort(f"port {len(self.opened)}", former or (), frail=self.frail))
+        return self.opened[-1], ()
+
+    def die(self) -> None:
+        self.runs = False
+        for port in self.opened:
+            port.alive = False
+
+
+class FakeRecord:
+    """A record that remembers."""
+
+    def __init__(self, payload: bytes = b"") -> None:
+        self.payload = payload
+
+    def read(self) -> bytes:
+        return self.payload
+
+    def write(self, payload: bytes) -> bool:
+        self.payload = payload
+        return True
+
+    def cables(self) -> Cables:
+        return msgspec.json.decode(self.payload, type=Cables)
+
+
+def keeper_on(
+    system: FakeSystem, record: FakeRecord | None = None, asked: tuple[str, str] = ("synth", "none")
+) -> PortKeeper:
+    output: Slot[MidiSink] = Slot("MIDI out", asked[0], system.open)
+    source: Slot[MidiSource] = Slot("MIDI in", asked[1], system.open)
+    return PortKeeper(output, source, record or FakeRecord())
+
+
+def told(news: News | None) -> PortsState:
+    assert news is not None
+    return news.state
+
+
+def test_the_first_turn_opens_and_tells_which_ports_there_are() -> None:
+    system = FakeSystem()
+    keeper = keeper_on(system, asked=("synth", "keys"))
+    assert told(keeper.turn(0)) == PortsState(("port 0",), ("port 1",), ())
+    assert keeper.turn(1) is None
+
+
+def test_what_is_missing_at_the_start_is_said_once_and_opened_as_soon_as_it_is_there() -> None:
+    system = FakeSystem(runs=False)
+    keeper = keeper_on(system)
+    assert told(keeper.turn(0)).remarks == ("No server is running.",)
+    assert keeper.turn(RETRY_US - 1) is None
+    assert len(system.tried) == 1
+    assert keeper.turn(RETRY_US) is None
+    assert len(system.tried) == 2
+    system.runs = True
+    assert told(keeper.turn(2 * RETRY_US)) == PortsState(("port 0",), (), ("MIDI out port 0 is there now.",))
+
+
+def test_a_port_that_was_not_asked_for_is_never_opened() -> None:
+    system = FakeSystem()
+    keeper = keeper_on(system, asked=("none", "none"))
+    assert told(keeper.turn(0)) == PortsState((), (), ())
+    assert keeper.turn(RETRY_US) is None
+    assert system.tried == []
+
+
+def test_a_port_whose_system_dies_is_let_go_and_opened_again_with_its_connections() -> None:
+    system = FakeSystem()
+    keeper = keeper_on(system)
+    keeper.turn(0)
+    port = system.opened[0]
+    port.cables = ("synth:in",)
+    assert keeper.turn(1) is None
+    system.die()
+    news = keeper.turn(2)
+    assert told(news).remarks == ("MIDI out port 0 is gone; it is opened again as soon as it is back.",)
+    assert news is not None
+    assert news.sink is None
+    system.runs = True
+    # The timing thread may still play to it: it is closed, and anything opened, only when that has let go.
+    assert keeper.turn(10 * RETRY_US) is None
+    assert not port.closed
+    keeper.let_go(port)
+    assert told(keeper.turn(10 * RETRY_US)).remarks == ("MIDI out port 1 is back.",)
+    assert port.closed
+    assert system.tried[-1] == ("port 0", ("synth:in",))
+
+
+def test_while_the_system_stays_away_it_is_tried_twice_a_second_and_nothing_is_said() -> None:
+    system = FakeSystem()
+    keeper = keeper_on(system)
+    keeper.turn(0)
+    system.die()
+    keeper.turn(0)
+    keeper.let_go(system.opened[0])
+    assert [keeper.turn(at_us) for at_us in range(0, 20 * RETRY_US, RETRY_US // 2)] == [None] * 40
+    assert 19 <= len(system.tried) - 1 <= 20
+
+
+def test_both_ports_of_a_system_that_dies_are_closed_before_either_is_opened() -> None:
+    system = FakeSystem()
+    keeper = keeper_on(system, asked=("synth", "keys"))
+    keeper.turn(0)
+    system.die()
+    keeper.turn(0)
+    system.runs = True
+    keeper.let_go(system.opened[0])
+    assert keeper.turn(RETRY_US) is None
+    keeper.let_go(system.opened[1])
+    assert told(keeper.turn(2 * RETRY_US)) == PortsState(
+        ("port 2",), ("port 3",), ("MIDI out port 2 is back.", "MIDI in port 3 is back.")
+    )
+
+
+def test_beside_a_frail_port_nothing_is_opened_after_the_start() -> None:
+    system = FakeSystem(frail=True)
+    keeper = keeper_on(system, asked=("synth", "keys"))
+    keeper.turn(0)
+    assert len(system.tried) == 2
+    system.opened[1].alive = False
+    keeper.turn(1)
+    keeper.let_go(system.opened[1])
+    assert keeper.turn(RETRY_US * 2) is None
+    assert len(system.tried) == 2
+
+
+def test_what_a_port_has_to_say_is_told() -> None:
+    system = FakeSystem()
+    keeper = keeper_on(system)
+    keeper.turn(0)
+    system.opened[0].remarks = ("MIDI port synth:in is gone.",)
+    assert told(keeper.turn(1)) == PortsState(("port 0",), (), ("MIDI port synth:in is gone.",))
+    assert keeper.turn(2) is None
+
+
+def test_a_successor_takes_the_connections_up() -> None:
+    system, record = FakeSystem(), FakeRecord()
+    keeper = keeper_on(system, record)
+    keeper.turn(0)
+    system.opened[0].cables = ("synth:in", "looper:in")
+    keeper.turn(1)
+    assert record.cables() == Cables(("synth", "none"), ("synth:in", "looper:in"), None)
+    keeper_on(system, record).turn(0)
+    assert system.tried[-1] == ("synth", ("synth:in", "looper:in"))
+
+
+def test_connections_are_not_taken_up_after_an_orderly_end_nor_for_other_ports() -> None:
+    system, record = FakeSystem(), FakeRecord()
+    keeper = keeper_on(system, record)
+    keeper.turn(0)
+    keeper_on(system, FakeRecord(record.payload), asked=("organ", "none")).turn(0)
+    assert system.tried[-1] == ("organ", None)
+    keeper.close()
+    assert system.opened[0].closed
+    keeper_on(system, record).turn(0)
+    assert system.tried[-1] == ("synth", None)
+
+
+def test_damaged_connections_are_no_reason_to_stop() -> None:
+    system = FakeSystem()
+    assert told(keeper_on(system, FakeRecord(b'{"asked":')).turn(0)).outputs == ("port 0",)
+
+
+def test_the_watch_hands_news_over_and_wakes_the_timing_thread() -> None:
+    system, woken, look_now = FakeSystem(), threading.Event(), threading.Event()
+    watch = PortWatch(keeper_on(system), woken.set, look_now)
+    watch.start(patience_s=5.0)
+    (news,) = watch.take()
+    assert news.sink is system.opened[0]
+    woken.clear()
+    system.die()
+    look_now.set()
+    assert woken.wait(5.0)
+    (news,) = watch.take()
+    assert news.sink is None
+    dead: MidiPort = system.opened[0]
+    watch.let_go(dead)
+    watch.close()
+    assert system.opened[0].closed
+
+
+def test_a_system_that_hangs_holds_the_start_up_only_for_the_time_given() -> None:
+    system, go_on = FakeSystem(), threading.Event()
+
+    def hang(name: str, former: tuple[str, ...] | None) -> tuple[MidiSink | None, tuple[str, ...]]:
+        assert go_on.wait(5.0)
+        return system.open(name, former)
+
+    woken = threading.Event()
+    source: Slot[MidiSource] = Slot("MIDI in", "none", system.open)
+    keeper = PortKeeper(Slot("MIDI out", "synth", hang), source, FakeRecord())
+    watch = PortWatch(keeper, woken.set, threading.Event())
+    watch.start(patience_s=0.01)
+    assert watch.take() == []
+    go_on.set()
+    assert woken.wait(5.0)
+    assert [news.sink for news in watch.take()] == system.opened
+    watch.close()
