@@ -28,6 +28,8 @@ NAMED = (*MUSIC, "--midi-out", "receiver:in")
 VIRTUAL = (*MUSIC, "--midi-out", "virtual")
 BAR_US = 2_000_000
 ATTEMPTS = 3
+# The successors of players that die young wait ever longer, which is no part of this.
+DEATHS_A_SHOW = 3
 PIPEWIRE_JACK = Path("/usr/lib/x86_64-linux-gnu/pipewire-0.3/jack")
 
 
@@ -135,17 +137,18 @@ def test_the_notes_of_a_player_that_dies_are_ended_and_its_connections_come_back
     def play() -> Report:
         killed_us.clear()
         receiver = stage.receiver()
-        with playing(*VIRTUAL) as engine:
-            join()
-            count = 0
-            for _ in range(DEATHS):
-                count = hear_a_note(engine, receiver, count)
-                dead = engine.child("player")
-                killed_us.append(now_us())
-                os.kill(dead, number)
-                assert until(lambda dead=dead: not alive(dead))  # type: ignore[misc]
-            hear_a_note(engine, receiver, count)
-            assert engine.end() == 0
+        for first in range(0, DEATHS, DEATHS_A_SHOW):
+            with playing(*VIRTUAL) as engine:
+                join()
+                count = receiver.count()
+                for _ in range(first, min(first + DEATHS_A_SHOW, DEATHS)):
+                    count = hear_a_note(engine, receiver, count)
+                    dead = engine.child("player")
+                    killed_us.append(now_us())
+                    os.kill(dead, number)
+                    assert until(lambda dead=dead: not alive(dead))  # type: ignore[misc]
+                hear_a_note(engine, receiver, count)
+                assert engine.end() == 0
         return receiver.finish()
 
     report = all_ended(play)
