@@ -1,8 +1,9 @@
 """How late notes leave while the machine is kept busy, seen from outside, with cyclictest beside.
 
 The engine tags each note with its intended time; the kernel stamps the packet when it arrives at a receiver on
-loopback. The difference is the lateness, delivery included. Beside it run, under the same load and with the same
-priority and interval, a bare timer in Python and, on Linux, `cyclictest` (Debian: rt-tests).
+loopback. The difference is the lateness, delivery included. What a virtual machine's host takes away ("stolen") no
+priority brings back. Beside it run, under the same load and with the same priority and interval, a bare timer in Python
+and, on Linux, `cyclictest` (Debian: rt-tests).
 """
 
 import re
@@ -12,6 +13,7 @@ import sys
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Final, NamedTuple
 
 from autoloops_bridges.bench import wakeups
@@ -104,7 +106,7 @@ def _listen(playing: Engine, load: Load, seconds: float) -> tuple[list[int], dic
     """The lateness of every instant that sounded, and what the engine counted meanwhile."""
     client = playing.client
     late_us: dict[int, int] = {}
-    before = client.stats()
+    before, stolen_before = client.stats(), _stolen()
     started_us = monotonic_us()
     move_us = started_us
     while (now_us := monotonic_us()) < started_us + round(seconds * US_PER_S):
@@ -114,14 +116,27 @@ def _listen(playing: Engine, load: Load, seconds: float) -> tuple[list[int], dic
                 client.send(f"/al/{part}/z/{number + 1}", (now_us // _Z_INTERVAL_US % 200 - 100) / 50)
         for heard in client.hear(max(0.001, (move_us - now_us) / US_PER_S) if load.z_moves else 0.1):
             _take(heard, late_us)
-    after = client.stats()
+    after, stolen_after = client.stats(), _stolen()
     grown = {name: after[name] - before[name] for name in ("osc_packets", "misses", "fallbacks", "bars")}
     return list(late_us.values()), {
         "OSC/s": grown["osc_packets"] / seconds,
         "decode p99": after["decode_p99_ms"],
         "misses": grown["misses"],
         "of bars": grown["bars"] * len(PARTS),
+        "stolen": f"{100 * _share(stolen_before, stolen_after):.1f} %",
     }
+
+
+def _stolen() -> tuple[int, int]:
+    """Processor time that a hypervisor gave to others, and all processor time, in ticks (proc(5), /proc/stat)."""
+    if not sys.platform.startswith("linux"):
+        return 0, 0
+    ticks = [int(word) for word in Path("/proc/stat").read_text(encoding="ascii").splitlines()[0].split()[1:9]]
+    return ticks[7], sum(ticks)
+
+
+def _share(before: tuple[int, int], after: tuple[int, int]) -> float:
+    return (after[0] - before[0]) / max(1, after[1] - before[1])
 
 
 def _take(heard: Heard, late_us: dict[int, int]) -> None:
@@ -155,7 +170,7 @@ def _cyclictest(seconds: float, *, rights: bool) -> dict[str, Cell]:
     program = shutil.which("cyclictest")
     if program is None or not sys.platform.startswith("linux"):
         return {"count": "not installed (Debian: rt-tests)"}
-    policy = ["--policy=fifo", "-p", str(PRIORITY)] if rights else ["--policy=other", "-p", "0"]
+    policy = ["--policy=fifo", "-p", str(PRIORITY)] if rights else ["--policy=other"]
     command = [
         program,
         "-q",
