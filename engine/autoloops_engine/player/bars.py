@@ -52,14 +52,15 @@ class PartBars:
             bar, origin = self._offers[epoch, song_bar], "fresh"
         elif loop_bar in self._last_pass:
             bar, origin = self._last_pass[loop_bar], "last"
-        elif song_bar - 1 in self._frozen:
+        elif song_bar - 1 in self._frozen and self._frozen[song_bar - 1] is not _EMPTY:
             bar, origin = self._frozen[song_bar - 1], "again"
         else:
             bar, origin = _EMPTY, "empty"
         self._offers = {at: old for at, old in self._offers.items() if at > (epoch, song_bar)}
         self._frozen = {at: old for at, old in self._frozen.items() if at >= song_bar - 1}
         self._frozen[song_bar] = bar
-        self._last_pass[loop_bar] = bar
+        if bar is not _EMPTY:
+            self._last_pass[loop_bar] = bar
         self.next_bar = song_bar + 1
         return Frozen(self.route.part, epoch, song_bar, bar, origin, due_us, now_us, self.muted)
 

@@ -59,6 +59,7 @@ class Player:
         self._playing = False
         self._epoch = 0
         self._from_ub = 0
+        self._rolled_ub = 0
         self._freeze_lead_us = 0
         self._end_ub: int | None = None
         self._parts: dict[str, PartBars] = {}
@@ -88,6 +89,10 @@ class Player:
 
     def handle(self, message: ToPlayer, now_us: int) -> None:
         """Take a message from the main process; ``advance`` to ``now_us`` comes first."""
+        if self._waiting and isinstance(message, Ask):
+            # Whoever asks took over after the first hello was heard.
+            self._messages.append(Hello(self._generation))
+            return
         if self._waiting and not (isinstance(message, Adopt) and message.generation == self._generation):
             self.dropped += 1
             return
@@ -143,10 +148,12 @@ class Player:
             return None
         times_us = [self._freeze_line_us(bars) for bars in self._parts.values() if not self._past_end(bars.next_bar)]
         parts = self._outlet_parts()
-        times_us += [outlet.next_deadline_us(self._timeline, parts) for outlet in self._outlets.values()]
+        for outlet in self._outlets.values():
+            due_us = outlet.next_deadline_us(self._timeline, parts, self._end_ub)
+            if due_us is not None:
+                times_us.append(due_us)
         if self._end_ub is not None:
-            end_us = self._timeline.time_of(self._end_ub)
-            times_us = [min(time_us, end_us) for time_us in times_us] or [end_us]
+            times_us.append(self._timeline.time_of(self._end_ub))
         return min(times_us, default=None)
 
     def take_messages(self) -> list[FromPlayer]:
@@ -207,6 +214,7 @@ class Player:
         self._timeline = Timeline(self._timeline.us_per_beat, position_ub, start_us)
         # From a bar line on, notes that come early are part of the bar; within a bar, what lies behind is over.
         self._from_ub = position_ub - early_ub if position_ub % BAR_UB == 0 else position_ub
+        self._rolled_ub = position_ub
         self._playing = True
         for outlet in self._outlets.values():
             self._line_up(outlet, self._from_ub)
@@ -231,6 +239,7 @@ class Player:
         self._timeline = Timeline(state.us_per_beat, state.position_ub, state.time_us)
         self._playing = state.playing
         self._from_ub = self._timeline.position_at(now_us) if state.playing else state.position_ub
+        self._rolled_ub = self._from_ub
         present_bar = bar_of(self._position_ub(now_us))
         self._parts = {route.part: PartBars(route, present_bar) for route in message.parts}
         for held in message.held:
@@ -247,7 +256,7 @@ class Player:
     def _position_ub(self, at_us: int) -> int:
         if not self._playing:
             return self._timeline.position_ub
-        position_ub = max(self._timeline.position_at(at_us), self._from_ub, 0)
+        position_ub = max(self._timeline.position_at(at_us), self._rolled_ub)
         return position_ub if self._end_ub is None else min(position_ub, self._end_ub)
 
     def _report(self, now_us: int) -> None:
@@ -286,7 +295,8 @@ class Player:
             self._splice(bars, message, now_us)
 
     def _splice(self, bars: PartBars, message: SpliceBar, now_us: int) -> None:
-        if message.epoch != self._epoch or not bars.replace(message.song_bar, message.bar):
+        over = self._playing and self._position_ub(now_us) >= (message.song_bar + 1) * BAR_UB
+        if over or message.epoch != self._epoch or not bars.replace(message.song_bar, message.bar):
             self.dropped += 1
             return
         splice_ub = message.song_bar * BAR_UB + message.from_ub

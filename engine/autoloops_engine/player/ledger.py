@@ -29,10 +29,6 @@ class NoteLedger:
         """Note that ``pitch`` was ended on ``channel`` (1 to 16)."""
         self._buffer[(channel - 1) * _NOTES + pitch] = 0
 
-    def is_on(self, channel: int, pitch: int) -> bool:
-        """Whether ``pitch`` sounds on ``channel`` (1 to 16)."""
-        return self._buffer[(channel - 1) * _NOTES + pitch] != 0
-
     def sounding(self) -> Iterator[tuple[int, int]]:
         """The (channel, pitch) of each sounding note."""
         for index, byte in enumerate(bytes(self._buffer[:LEDGER_SIZE])):

@@ -49,8 +49,9 @@ class Outlet:
         self, part: Part, song_bar: int, bar: Bar, ties: tuple[Tie, ...], splice_ub: int, timeline: Timeline
     ) -> None:
         """Replace the rest of a bar from ``splice_ub`` on, or from where this sink was served up to."""
-        served_ub = timeline.position_at(self._served_us - part.route.offset_us) + 1
-        self.voice(part.route.part).splice(song_bar, bar, ties, splice_ub, max(splice_ub, served_ub))
+        from_ub = max(splice_ub, timeline.position_at(self._served_us - part.route.offset_us) + 1)
+        if from_ub < (song_bar + 1) * BAR_UB:
+            self.voice(part.route.part).splice(song_bar, bar, ties, splice_ub, from_ub)
 
     def serve(self, timeline: Timeline, parts: dict[str, Part], end_ub: int | None, now_us: int) -> list[Event]:
         """The events due up to ``now_us`` plus the lead, in order of time."""
@@ -60,23 +61,23 @@ class Outlet:
             offset_us = part.route.offset_us
 
             def due(at_ub: int, kind: Kind, offset_us: int = offset_us) -> bool:
-                if end_ub is not None and (at_ub > end_ub or (at_ub == end_ub and kind != Kind.OFF)):
-                    return False
-                return timeline.time_of(at_ub) + offset_us <= horizon_us
+                return not _past(at_ub, kind, end_ub) and timeline.time_of(at_ub) + offset_us <= horizon_us
 
             events += self.voice(name).emit(timeline, due, offset_us, part.route.channel, muted=part.muted)
         self._served_us = max(self._served_us, horizon_us)
         events.sort(key=lambda event: (event.at_us, event.kind))
         return events
 
-    def next_deadline_us(self, timeline: Timeline, parts: dict[str, Part]) -> int:
-        """When this sink is to be served next."""
-        times_us = [timeline.time_of(self._next_beat_ub)]
+    def next_deadline_us(self, timeline: Timeline, parts: dict[str, Part], end_ub: int | None) -> int | None:
+        """When this sink is to be served next; None when nothing is left before the end."""
+        times_us = []
+        if not _past(self._next_beat_ub, Kind.BEAT, end_ub):
+            times_us.append(timeline.time_of(self._next_beat_ub))
         for name, part in parts.items():
-            position_ub = self.voice(name).next_position_ub()
-            if position_ub is not None:
-                times_us.append(timeline.time_of(position_ub) + part.route.offset_us)
-        return min(times_us) - self.lead_us
+            event = self.voice(name).next_event()
+            if event is not None and not _past(*event, end_ub):
+                times_us.append(timeline.time_of(event[0]) + part.route.offset_us)
+        return min(times_us) - self.lead_us if times_us else None
 
     def end_sounding(self, now_us: int, parts: tuple[str, ...] | None = None) -> list[Event]:
         """End what sounds, of these parts or of all, as soon as the sink can still be told."""
@@ -104,3 +105,8 @@ class Outlet:
             events.append(Event(at_us, Kind.BEAT, "", 0, beat + 1, us_per_beat=timeline.us_per_beat))
             self._next_beat_ub += UB_PER_BEAT
         return events
+
+
+def _past(at_ub: int, kind: Kind, end_ub: int | None) -> bool:
+    """Whether an event lies behind the end of the performance, where notes still end but nothing begins."""
+    return end_ub is not None and (at_ub > end_ub or (at_ub == end_ub and kind != Kind.OFF))

@@ -98,9 +98,9 @@ class Voice:
             if line_ub + note.start_ub >= from_ub:
                 self._push(line_ub + note.start_ub, Kind.ON, _On(song_bar, note))
 
-    def next_position_ub(self) -> int | None:
-        """Where the next event lies, if there is one."""
-        return self._pending[0].at_ub if self._pending else None
+    def next_event(self) -> tuple[int, Kind] | None:
+        """Where the next event lies and what it is, if there is one."""
+        return self._pending[0][:2] if self._pending else None
 
     def emit(
         self, timeline: Timeline, due: Callable[[int, Kind], bool], offset_us: int, channel: int, *, muted: bool

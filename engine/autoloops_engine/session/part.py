@@ -1,6 +1,7 @@
 """The life of a part's bars, as the session sees it: what to decode next, and what became of it."""
 
 from collections import OrderedDict, deque
+from collections.abc import Iterable
 from enum import Enum
 from typing import Final, NamedTuple
 
@@ -81,6 +82,7 @@ class PartSession:
         self._version = 0
         self._changes: deque[tuple[int, int]] = deque(maxlen=_CHANGES_KEPT)
         self._launches: list[Launch] = []
+        self._model_bars = length_bars
         self._splice: Launch | None = None
         self._epoch = 0
         self._next_bar = 0
@@ -92,6 +94,15 @@ class PartSession:
         self._done: dict[Slot, Wanted] = {}
 
     # -- changes ---------------------------------------------------------------------------------------------------
+
+    @property
+    def launches(self) -> tuple[Launch, ...]:
+        """What is lined up, by position."""
+        return tuple(self._launches)
+
+    def line_up_again(self, launches: Iterable[Launch]) -> None:
+        """Take over what a former session had lined up."""
+        self._launches = list(launches)
 
     def route(self) -> SetPart:
         """How the player is to treat the part."""
@@ -108,9 +119,12 @@ class PartSession:
         self._touch(now_us)
 
     def launch(self, launch: Launch, now_us: int) -> None:
-        """Line up a launch; what was lined up for the same position or later falls away."""
-        self._launches = [old for old in self._launches if old.position_ub < launch.position_ub]
+        """Line up a launch; of its kind (fires, restarts) those for the same position or later fall away."""
+        self._launches = [
+            old for old in self._launches if old.position_ub < launch.position_ub or old.restart != launch.restart
+        ]
         self._launches.append(launch)
+        self._launches.sort(key=lambda each: each.position_ub)
         self._touch(now_us)
         self._find_splice()
 
@@ -129,9 +143,12 @@ class PartSession:
             now_us: The present time.
         """
         self.settings = settings
-        self.length_bars = bars
+        if self.length_bars == self._model_bars:
+            self.length_bars = bars
+        self._model_bars = bars
         self._codec = codec
-        self._launches.clear()
+        # A restart does not care what plays; a point of the old model's space is none of the new one's.
+        self._launches = [launch for launch in self._launches if launch.point is None]
         self._splice = None
         self._records.clear()
         self._last_pass.clear()
@@ -148,6 +165,10 @@ class PartSession:
             steps.append(record.steps)
         return steps
 
+    def offer_again(self) -> None:
+        """What was offered died with the player: decode it anew."""
+        self._done.clear()
+
     def adopt(self, epoch: int) -> None:
         """Take over in the middle of the music: the position did not jump."""
         self._epoch = epoch
@@ -157,12 +178,12 @@ class PartSession:
         cue = self._done.get(Slot.CUE)
         self._epoch = epoch
         self._next_bar = song_bar
-        self.origin_bar = 0
         self._frozen.clear()
         self._splice = None
         for launch in self._launches:
             self._commit(launch)
         self._launches.clear()
+        self.origin_bar = 0
         self._done.clear()
         if cue is not None and (cue.epoch, cue.song_bar, cue.version) == (epoch, song_bar, self._version):
             self._done[Slot.NEXT] = cue._replace(slot=Slot.NEXT)
@@ -180,7 +201,7 @@ class PartSession:
             cue: Bar 1 is to lie ready for a start.
         """
         candidates: list[Wanted] = []
-        if self._splice is not None:
+        if self._splice is not None and bar_of(self._splice.position_ub) in self._frozen:
             song_bar, rest_ub = divmod(self._splice.position_ub, BAR_UB)
             step = rest_ub // STEP_UB
             candidates.append(Wanted(Slot.SPLICE, self._epoch, song_bar, self._version, self._frozen[song_bar], step))
@@ -200,6 +221,9 @@ class PartSession:
             return self._splice_request(wanted, ticket)
         settings, origin_bar = self._at(wanted.song_bar * BAR_UB)
         if wanted.slot is Slot.CUE:
+            # A start lets every launch that is lined up take effect.
+            for launch in self._launches:
+                settings = launched(settings, launch)
             origin_bar = 0
         loop_bar = (wanted.song_bar - origin_bar) % self.length_bars
         before = self._records.get(wanted.after_id)
@@ -249,6 +273,8 @@ class PartSession:
         asked = self._asked.pop(ticket, None)
         if asked is not None:
             self._done[asked.wanted.slot] = asked.wanted
+            if asked.wanted.slot is Slot.SPLICE:
+                self._splice = None
 
     def froze(self, frozen: Frozen, budget_us: int) -> None:
         """The player froze a bar, or spliced one."""
@@ -313,7 +339,7 @@ class PartSession:
         wanted = asked.wanted
         if wanted.epoch != self._epoch or self._splice is None:
             return None
-        if wanted.version == self._version:
+        if self._splice.position_ub == wanted.song_bar * BAR_UB + wanted.from_step * STEP_UB:
             self._splice = None
         self._done[Slot.SPLICE] = wanted
         step, old = wanted.from_step, asked.before

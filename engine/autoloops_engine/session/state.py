@@ -6,7 +6,7 @@ from autoloops_engine.latent import LatentPoint, LatentSpace, point_at
 from autoloops_engine.messages import TransportState
 from autoloops_engine.session.firing import Fired
 from autoloops_engine.session.part import PartSession
-from autoloops_engine.session.settings import Settings
+from autoloops_engine.session.settings import Launch, Settings
 
 
 class PointState(Struct, frozen=True):
@@ -26,6 +26,15 @@ class FiredState(Struct, frozen=True):
     seed: int
 
 
+class LaunchState(Struct, frozen=True):
+    """A launch that is lined up; see ``Launch``."""
+
+    position_ub: int
+    point: PointState | None
+    seed: int | None
+    restart: bool
+
+
 class PartState(Struct, frozen=True):
     """One part; see ``Settings`` and ``PartSession``."""
 
@@ -40,6 +49,7 @@ class PartState(Struct, frozen=True):
     origin_bar: int
     muted: bool
     fired: FiredState
+    launches: tuple[LaunchState, ...] = ()
 
 
 class SessionState(Struct, frozen=True):
@@ -86,6 +96,7 @@ def part_state(part: PartSession, fired: Fired) -> PartState:
         part.origin_bar,
         part.muted,
         FiredState(fired.count, point_state(fired.point), fired.seed),
+        tuple(_launch_state(launch) for launch in part.launches),
     )
 
 
@@ -108,4 +119,15 @@ def restore_part(part: PartSession, state: PartState) -> Fired:
     part.length_bars = state.length_bars
     part.origin_bar = state.origin_bar
     part.muted = state.muted
+    part.line_up_again(_restored_launch(launch, space) for launch in state.launches)
     return Fired(state.fired.count, restored_point(state.fired.point, space), state.fired.seed)
+
+
+def _launch_state(launch: Launch) -> LaunchState:
+    point = None if launch.point is None else point_state(launch.point)
+    return LaunchState(launch.position_ub, point, launch.seed, launch.restart)
+
+
+def _restored_launch(state: LaunchState, space: LatentSpace) -> Launch:
+    point = None if state.point is None else restored_point(state.point, space)
+    return Launch(state.position_ub, point, state.seed, state.restart)
