@@ -12,8 +12,8 @@ import socket
 import sys
 from typing import Final
 
+from autoloops_bridges.clock import monotonic_us
 from autoloops_bridges.osc import codec
-from autoloops_bridges.processes.clock import monotonic_us
 from autoloops_engine.units import US_PER_S
 
 ADDRESS: Final = "/al/melody/knob/30"

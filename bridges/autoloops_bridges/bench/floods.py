@@ -8,7 +8,7 @@ from typing import Final
 from autoloops_bridges.bench.flood import ADDRESS, LAST
 from autoloops_bridges.bench.stage import PATIENCE_S, Engine, engine, flood_command
 from autoloops_bridges.bench.tables import Cell
-from autoloops_bridges.processes.clock import monotonic_us
+from autoloops_bridges.clock import monotonic_us
 from autoloops_engine.units import US_PER_S
 
 RATES: Final = (2_000, 20_000)

@@ -9,7 +9,7 @@ import numpy as np
 
 from autoloops_bridges.bench.stage import PATIENCE_S, Client, engine
 from autoloops_bridges.bench.tables import Cell, spread
-from autoloops_bridges.processes.clock import wall_us
+from autoloops_bridges.clock import wall_us
 from autoloops_engine.errors import PortError
 from autoloops_engine.inference.onnx_decoder import open_decoder
 from autoloops_engine.inference.requests import DecodeRequest, decode

@@ -19,7 +19,7 @@ from typing import Final, NamedTuple
 from autoloops_bridges.bench import wakeups
 from autoloops_bridges.bench.stage import Engine, Heard, busy_command, engine, flood_command, running
 from autoloops_bridges.bench.tables import Cell, spread, with_ratios
-from autoloops_bridges.processes.clock import monotonic_us
+from autoloops_bridges.clock import monotonic_us
 from autoloops_bridges.processes.realtime import PRIORITY
 from autoloops_engine.units import US_PER_MS, US_PER_S
 

@@ -13,7 +13,7 @@ from typing import Final, NamedTuple
 
 from autoloops_bridges.bench.stage import PATIENCE_S, Engine, engine
 from autoloops_bridges.bench.tables import Cell
-from autoloops_bridges.processes.clock import monotonic_us
+from autoloops_bridges.clock import monotonic_us
 from autoloops_engine.units import US_PER_S
 
 _FIGURE: Final = re.compile(r"^(Pss|Anonymous):\s+(\d+) kB", re.MULTILINE)

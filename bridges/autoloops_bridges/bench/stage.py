@@ -14,9 +14,9 @@ from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Final, NamedTuple
 
+from autoloops_bridges.clock import monotonic_us, wall_us
 from autoloops_bridges.osc import codec
 from autoloops_bridges.osc.ntp import NTP_MINUS_UNIX_S
-from autoloops_bridges.processes.clock import monotonic_us, wall_us
 from autoloops_engine.errors import PortError
 from autoloops_engine.units import US_PER_S
 

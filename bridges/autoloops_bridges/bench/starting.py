@@ -4,7 +4,7 @@ from typing import Final
 
 from autoloops_bridges.bench.stage import engine
 from autoloops_bridges.bench.tables import Cell, spread
-from autoloops_bridges.processes.clock import wall_us
+from autoloops_bridges.clock import wall_us
 from autoloops_engine.units import US_PER_S
 
 RUNS: Final = 3

@@ -16,7 +16,7 @@ from collections.abc import Sequence
 import msgspec
 from msgspec import Struct
 
-from autoloops_bridges.processes.clock import monotonic_us
+from autoloops_bridges.clock import monotonic_us
 from autoloops_bridges.processes.realtime import claim_realtime
 from autoloops_bridges.processes.stats import percentile
 from autoloops_engine.messages import LATE_BOUNDS_US

@@ -53,9 +53,9 @@ def doctor(
 
 
 def _test_bar(midi_api: MidiApi | None, port: str) -> "Finding":
+    from autoloops_bridges.clock import monotonic_us
     from autoloops_bridges.doctor import testbar
     from autoloops_bridges.midi.ports import open_output
-    from autoloops_bridges.processes.clock import monotonic_us
 
     return testbar.send_test_bar(lambda: open_output(midi_api, port), port, monotonic_us)
 

@@ -15,9 +15,9 @@ from autoloops_bridges.commands.words import (
     read_parts,
 )
 from autoloops_bridges.control.vocabulary import MAX_INT
+from autoloops_bridges.midi.names import VIRTUAL
 from autoloops_bridges.processes.options import (
     DEFAULT_OSC_PORT,
-    VIRTUAL,
     MidiApi,
     PlayOptions,
     Sync,

@@ -5,7 +5,8 @@ from collections.abc import Callable
 from typing import Final
 
 from autoloops_bridges.doctor.finding import Finding, fail, ok
-from autoloops_bridges.midi.ports import NONE, MidiSink, OpenedOutput
+from autoloops_bridges.midi.names import NONE
+from autoloops_bridges.midi.ports import MidiSink, OpenedOutput
 from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.player.events import Event, Kind
 from autoloops_engine.units import US_PER_S

@@ -29,10 +29,6 @@ class Cabling:
         """The ports that we belong to, there or not."""
         return tuple(self._states)
 
-    def want(self, name: str) -> None:
-        """Connect to this port as soon as it is there."""
-        self._states.setdefault(name, _State.AWAY)
-
     def appeared(self, name: str) -> bool:
         """A port was made; whether it is one of those remembered. It was away meanwhile, even if nobody looked."""
         self._appeared.append(name)

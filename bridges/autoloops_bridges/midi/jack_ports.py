@@ -6,7 +6,6 @@ default of 5 ms a busy thread costs most cycles of 128 frames.
 
 import contextlib
 import threading
-import time
 import weakref
 from collections import deque
 from collections.abc import Callable, Iterable
@@ -14,10 +13,11 @@ from typing import ClassVar, Final
 
 import jack
 
+from autoloops_bridges.clock import monotonic_us
 from autoloops_bridges.midi.cabling import Cabling
 from autoloops_bridges.midi.frame_map import FrameMap
 from autoloops_bridges.midi.jack_queue import JackQueue, Write
-from autoloops_bridges.midi.names import find_port
+from autoloops_bridges.midi.names import VIRTUAL, find_port
 from autoloops_engine.errors import PortError
 from autoloops_engine.messages import MidiIn
 from autoloops_engine.player.events import Event
@@ -33,10 +33,6 @@ STALLED_US: Final = 1_000_000
 # The library prints a dozen lines for a server that is not there; the caller says it in one sentence.
 jack.set_error_function(lambda _: None)
 jack.set_info_function(lambda _: None)
-
-
-def _now_us() -> int:
-    return time.monotonic_ns() // 1000
 
 
 def _open_client(name: str) -> "jack.Client":
@@ -93,7 +89,7 @@ class _Port:
         self._changed = changed
         self._cycles = 0
         self._seen_cycles = 0
-        self._seen_us = _now_us()
+        self._seen_us = monotonic_us()
         self._alive = True
         self._closed = False
         self._cabling = Cabling()
@@ -126,7 +122,7 @@ class _Port:
         Raises:
             PortError: there is no such port; the client is closed.
         """
-        if wanted == "virtual":
+        if wanted == VIRTUAL:
             return ()
         others = self._client.get_ports(is_midi=True, is_input=not to_own, is_output=to_own)
         names = [port.name for port in others if not self._client.owns(port)]
@@ -191,12 +187,12 @@ class _Port:
 
     def _enter_cycle(self) -> int:
         self._cycles += 1
-        return self._frames.observe(int(self._client.last_frame_time), _now_us())
+        return self._frames.observe(int(self._client.last_frame_time), monotonic_us())
 
     def _is_stalled(self) -> bool:
         if self._cycles != self._seen_cycles:
-            self._seen_cycles, self._seen_us = self._cycles, _now_us()
-        return _now_us() - self._seen_us > STALLED_US
+            self._seen_cycles, self._seen_us = self._cycles, monotonic_us()
+        return monotonic_us() - self._seen_us > STALLED_US
 
     def _on_shutdown(self, status: "jack.Status", reason: str) -> None:
         self._leave_server()

@@ -22,7 +22,7 @@ class Write(NamedTuple):
 class JackQueue:
     """Takes events from the player's thread and gives each cycle its share.
 
-    Thread: ``put`` and ``is_empty`` belong to the player's thread, ``cycle`` and ``put_back`` to the server's.
+    Thread: ``put`` and ``is_empty`` belong to the player's thread, ``cycle`` to the server's.
     """
 
     def __init__(self, frames: FrameMap) -> None:

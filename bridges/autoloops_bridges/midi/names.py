@@ -4,6 +4,9 @@ import re
 from collections.abc import Sequence
 from typing import Final
 
+# What may stand for a port's name: a port of our own, and no port.
+VIRTUAL: Final = "virtual"
+NONE: Final = "none"
 _ALSA_NUMBERS: Final = re.compile(r"\s+\d+:\d+$")
 
 

@@ -6,7 +6,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 from types import ModuleType
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
 from autoloops_bridges.midi.apis import (
     ALSA,
@@ -17,11 +17,10 @@ from autoloops_bridges.midi.apis import (
     jack_server_files,
     rtmidi_missing,
 )
+from autoloops_bridges.midi.names import NONE
 from autoloops_engine.errors import PortError
 from autoloops_engine.messages import MidiIn
 from autoloops_engine.player.events import Sink
-
-NONE: Final = "none"
 
 
 class MidiPort(Protocol):

@@ -1,15 +1,15 @@
 """MIDI ports by RtMidi: ALSA, JACK, CoreMIDI, WinMM. The only file that imports python-rtmidi."""
 
-import time
 from collections import deque
 from collections.abc import Callable
 from typing import Final
 
 import rtmidi
 
+from autoloops_bridges.clock import monotonic_us
 from autoloops_bridges.midi.apis import ALSA, COREMIDI, JACK, WINMM, api_title
 from autoloops_bridges.midi.encode import midi_messages
-from autoloops_bridges.midi.names import find_port, stable_name
+from autoloops_bridges.midi.names import VIRTUAL, find_port, stable_name
 from autoloops_engine.errors import PortError
 from autoloops_engine.messages import MidiIn
 from autoloops_engine.player.events import Event
@@ -50,7 +50,7 @@ def _open(port: "rtmidi.MidiOut | rtmidi.MidiIn", api: str, wanted: str, own_nam
         PortError: there is no such port, or virtual ports do not exist here.
     """
     try:
-        if wanted == "virtual":
+        if wanted == VIRTUAL:
             port.open_virtual_port(own_name)
             return f"{api_title(api)} {CLIENT_NAME}:{own_name}"
         names = port.get_ports()
@@ -118,7 +118,7 @@ class _Port:
         except PortError:
             port.delete()
             raise
-        self._peer = "" if wanted == "virtual" else self._name.removeprefix(f"{api_title(api)} ")
+        self._peer = "" if wanted == VIRTUAL else self._name.removeprefix(f"{api_title(api)} ")
 
     @property
     def name(self) -> str:
@@ -128,7 +128,7 @@ class _Port:
     @property
     def again(self) -> str:
         """What to open to get it back: ``virtual``, or a name that outlives unplugging."""
-        return self._peer or "virtual"
+        return self._peer or VIRTUAL
 
     @property
     def cables(self) -> tuple[str, ...]:
@@ -228,7 +228,7 @@ class RtMidiInput(_Port):
         self._port.delete()
 
     def _receive(self, event: tuple[list[int], float], data: object) -> None:
-        at_us = time.monotonic_ns() // 1000
+        at_us = monotonic_us()
         if len(self._incoming) >= MAX_INCOMING:
             self.dropped += 1
             return

@@ -25,8 +25,8 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
+from autoloops_bridges.clock import monotonic_us
 from autoloops_bridges.processes.birth import give_birth
-from autoloops_bridges.processes.clock import monotonic_us
 from autoloops_bridges.processes.options import Address, PlayOptions
 from autoloops_bridges.processes.shared import Shared, shared_path
 from autoloops_bridges.processes.supervisor import HUNG_MAIN_US, HUNG_PLAYER_US, Watch

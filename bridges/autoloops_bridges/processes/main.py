@@ -10,10 +10,10 @@ from collections import deque
 from pathlib import Path
 from typing import Final
 
+from autoloops_bridges.clock import monotonic_us, wall_us
 from autoloops_bridges.osc.edge import Datagram, OscEdge
 from autoloops_bridges.osc.ntp import NtpClock
 from autoloops_bridges.processes.birth import Born, be_born
-from autoloops_bridges.processes.clock import monotonic_us, wall_us
 from autoloops_bridges.processes.controllers import Controllers
 from autoloops_bridges.processes.diary import Diary
 from autoloops_bridges.processes.eventlog import EventLog, default_log_path

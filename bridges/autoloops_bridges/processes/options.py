@@ -4,11 +4,11 @@ from typing import Final, Literal
 
 from msgspec import Struct, field
 
+from autoloops_bridges.midi.names import VIRTUAL
+
 Sync = Literal["internal", "midi", "link", "jack"]
 MidiApi = Literal["alsa", "jack", "coremidi", "winmm"]
 
-VIRTUAL: Final = "virtual"
-NONE: Final = "none"
 DEFAULT_OSC_PORT: Final = 7400
 # The drums' channel is General MIDI's.
 DEFAULT_CHANNELS: Final = {"melody": 1, "bass": 2, "drums": 10}

@@ -9,7 +9,7 @@ from typing import Final
 import msgspec
 from platformdirs import user_cache_path
 
-from autoloops_bridges.processes.clock import monotonic_us
+from autoloops_bridges.clock import monotonic_us
 from autoloops_bridges.processes.options import PlayOptions
 from autoloops_engine.bundle.load import load_bundle
 from autoloops_engine.codecs.registry import codec_named

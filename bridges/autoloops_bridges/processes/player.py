@@ -15,12 +15,12 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from autoloops_bridges.clock import monotonic_us, wall_us
 from autoloops_bridges.midi.ports import MidiSink, MidiSource
 from autoloops_bridges.osc.ntp import NtpClock
 from autoloops_bridges.osc.sink import sinks_for
 from autoloops_bridges.processes.birth import Born, be_born
 from autoloops_bridges.processes.book import LedgeredSink
-from autoloops_bridges.processes.clock import monotonic_us, wall_us
 from autoloops_bridges.processes.ports import News, watch_ports
 from autoloops_bridges.processes.realtime import claim_realtime
 from autoloops_bridges.processes.shared import Shared

@@ -18,8 +18,9 @@ from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 import msgspec
 from msgspec import Struct
 
-from autoloops_bridges.midi.ports import NONE, MidiPort, MidiSink, MidiSource, open_input, open_output
-from autoloops_bridges.processes.clock import monotonic_us
+from autoloops_bridges.clock import monotonic_us
+from autoloops_bridges.midi.names import NONE
+from autoloops_bridges.midi.ports import MidiPort, MidiSink, MidiSource, open_input, open_output
 from autoloops_bridges.processes.options import PlayOptions
 from autoloops_engine.messages import PortsState
 from autoloops_engine.units import US_PER_MS
