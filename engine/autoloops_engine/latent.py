@@ -15,11 +15,10 @@ import numpy.typing as npt
 
 from autoloops_engine.bundle.manifest import KNOB_REST, Manifest
 from autoloops_engine.philox import Stream, normal
+from autoloops_engine.units import MAX_COORDINATE
 
 Vector = npt.NDArray[np.float64]
 
-# Coordinates have a standard deviation of 1 under the prior: what lies beyond this is a mistake.
-MAX_COORDINATE: Final = 1_000.0
 # A model without calibration: knob I moves axis I by so many standard deviations to either side.
 UNCALIBRATED_REACH: Final = 2.0
 MAX_KNOBS: Final = 30
@@ -127,7 +126,7 @@ class LatentPoint:
         """The point whose base is ``z``, with knobs, attributes and motion at rest.
 
         Raises:
-            ValueError: these are not Z finite numbers of at most 1,000 in size.
+            ValueError: these are not Z finite numbers of at most 100 in size.
         """
         return LatentPoint(self.space, _vector(z, self.space.size))
 
@@ -169,7 +168,7 @@ class LatentPoint:
         """The point with what walk, orbit or morph add; None: nothing. All else stays.
 
         Raises:
-            ValueError: these are not Z finite numbers of at most 1,000 in size.
+            ValueError: these are not Z finite numbers of at most 100 in size.
         """
         return replace(self, motion=None if motion is None else _vector(motion, self.space.size))
 
@@ -189,7 +188,7 @@ def point_at(space: LatentSpace, z: npt.ArrayLike) -> LatentPoint:
     """A point with everything at rest.
 
     Raises:
-        ValueError: these are not Z finite numbers of at most 1,000 in size.
+        ValueError: these are not Z finite numbers of at most 100 in size.
     """
     return LatentPoint(space, _vector(z, space.size))
 

@@ -259,19 +259,17 @@ def encode(message: ToPlayer | FromPlayer) -> bytes:
     return _encoder.encode(message) + b"\n"
 
 
-def decode_to_player(line: bytes) -> ToPlayer:
-    """The message for the player in ``line``.
+def decode_to_player(line: bytes) -> ToPlayer | None:
+    """The message for the player in ``line``; None if it was torn by a writer that died."""
+    try:
+        return _to_player.decode(line)
+    except msgspec.DecodeError:
+        return None
 
-    Raises:
-        msgspec.DecodeError: the line is torn or not ours.
-    """
-    return _to_player.decode(line)
 
-
-def decode_from_player(line: bytes) -> FromPlayer:
-    """The message from the player in ``line``.
-
-    Raises:
-        msgspec.DecodeError: the line is torn or not ours.
-    """
-    return _from_player.decode(line)
+def decode_from_player(line: bytes) -> FromPlayer | None:
+    """The message from the player in ``line``; None if it was torn by a writer that died."""
+    try:
+        return _from_player.decode(line)
+    except msgspec.DecodeError:
+        return None

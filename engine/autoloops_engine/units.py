@@ -17,6 +17,8 @@ STEP_UB: Final = UB_PER_BEAT // STEPS_PER_BEAT
 BAR_UB: Final = BEATS_PER_BAR * UB_PER_BEAT
 MIN_TEMPO_BPM: Final = 20.0
 MAX_TEMPO_BPM: Final = 999.0
+# Coordinates have a standard deviation of 1 under a model's prior: what lies beyond this is a mistake.
+MAX_COORDINATE: Final = 100.0
 
 
 def us_per_beat(tempo_bpm: float) -> int:

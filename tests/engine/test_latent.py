@@ -113,7 +113,7 @@ def test_numbers_that_are_none_or_too_large_are_refused_everywhere(bad: float) -
         lambda: point.with_motion([bad, 0, 0, 0]),
     ]
     for edge in edges:
-        with pytest.raises(ValueError, match=r"between 0 and 1|from -1000 to 1000"):
+        with pytest.raises(ValueError, match=r"between 0 and 1|from -100 to 100"):
             edge()
 
 

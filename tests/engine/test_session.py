@@ -8,7 +8,9 @@ from hypothesis import strategies as st
 from autoloops_engine.errors import ModelError, UsageError
 from autoloops_engine.inference.decoder import DecodedSteps, Floats, LoopStart, Tokens
 from autoloops_engine.latent import latent_space
-from autoloops_engine.messages import Frozen, SetPart, TransportState
+from autoloops_engine.messages import Frozen, SetPart, SetTempo, TransportState
+from autoloops_engine.notes import Bar, Note
+from autoloops_engine.player.bars import PartBars
 from autoloops_engine.player.core import START_DELAY_US
 from autoloops_engine.player.events import Kind
 from autoloops_engine.session.core import FREEZE_LEAD_US, Session
@@ -17,7 +19,7 @@ from autoloops_engine.session.recording import Recorder
 from autoloops_engine.session.settings import PartSetup
 from autoloops_engine.session.surface import Target
 from autoloops_engine.testing import StubDecoder
-from autoloops_engine.units import BAR_UB, STEP_UB
+from autoloops_engine.units import BAR_UB, STEP_UB, us_per_beat
 
 TEMPO_BPM = 120.0
 STEP_US = 125_000
@@ -303,3 +305,89 @@ def test_the_recorder_agrees_with_what_was_heard() -> None:
     recorded = {tuple(note) for note in recorder.notes() if note.start_ub + note.duration_ub <= 5 * BAR_UB}
     assert recorded <= played
     assert {note for note in played if note[1] + note[2] <= 5 * BAR_UB} <= recorded
+
+
+def test_a_splice_that_fails_or_never_ends_is_let_go() -> None:
+    joined = performance()
+    joined.run_until(started_us(joined) + 2 * BAR_US + 1_000)
+
+    class Broken(FirstCoordinateDecoder):
+        def start(self, z: Floats) -> LoopStart:
+            raise ModelError("The model is broken.")
+
+    joined.decoders["melody"] = Broken()
+    joined.session.act(Target("fire", "melody"), ("new", "now"), joined.now_us)
+    joined.run_until(started_us(joined) + 5 * BAR_US)
+    joined.decoders["melody"] = FirstCoordinateDecoder()
+    joined.session.act(Target("fire", "melody"), ("new", "now"), joined.now_us)
+    # Knobs that move faster than a bar is decoded must not keep a splice alive for ever.
+    for step in range(400):
+        joined.run_until(joined.now_us + 3_000)
+        joined.session.set(Target("knob", "melody", 1), (step % 100 / 100,), joined.now_us)
+    joined.run_until(joined.now_us + 2 * BAR_US)
+    assert heard(joined, joined.now_us - BAR_US, joined.now_us)
+
+
+def test_a_fire_and_a_restart_for_the_same_bar_both_take_effect() -> None:
+    for order in ((("fire", ("new", "bar")), ("restart", ("bar",))), (("restart", ("bar",)), ("fire", ("new", "bar")))):
+        joined = performance()
+        joined.run_until(started_us(joined) + 4 * BAR_US + BAR_US // 2)
+        old = heard(joined, 0, joined.now_us)[-1]
+        for verb, values in order:
+            joined.session.act(Target(verb, "melody"), values, joined.now_us)
+        joined.run_until(started_us(joined) + 6 * BAR_US)
+        assert old not in heard(joined, started_us(joined) + 5 * BAR_US, started_us(joined) + 6 * BAR_US)
+        assert SetPart("melody", 1, 2, origin_bar=5) == joined.session._parts["melody"].route()
+
+
+def test_a_start_lets_what_is_lined_up_take_effect_from_bar_one_and_resets_the_phase() -> None:
+    joined = performance()
+    joined.run_until(started_us(joined) + 5 * BAR_US + BAR_US // 2)
+    old = heard(joined, 0, joined.now_us)[-1]
+    joined.session.act(Target("fire", "melody"), ("new", "4bars"), joined.now_us)
+    joined.session.act(Target("restart", "melody"), ("4bars",), joined.now_us)
+    joined.settle()
+    joined.session.touched()
+    joined.session.act(Target("start"), (), joined.now_us)
+    again_us = joined.now_us
+    joined.run_until(again_us + 3 * BAR_US)
+    assert old not in heard(joined, again_us + 10_000, again_us + 3 * BAR_US)
+    assert joined.session._parts["melody"].route().origin_bar == 0
+    assert Target("z", "melody") in joined.session.touched()
+
+
+def test_a_splice_that_is_decoded_too_late_leaves_the_next_bar_alone() -> None:
+    joined = performance(decode_us=150_000, budget_us=1_000)
+    line_us = started_us(joined) + 4 * BAR_US
+    joined.run_until(line_us - 140_000)
+    joined.session.act(Target("fire", "melody"), ("new", "now"), joined.now_us)
+    joined.run_until(line_us + BAR_US - 1)
+    assert len(heard(joined, line_us, line_us + BAR_US)) == 16
+    assert not any(event.early for event in joined.events if line_us <= event.at_us < line_us + BAR_US)
+
+
+def test_a_bar_that_was_never_decoded_is_not_remembered_as_silence() -> None:
+    joined = performance()
+    joined.run_until(started_us(joined) + BAR_US // 2)
+    bars = PartBars(SetPart("melody", 1, 2), 0)
+    assert bars.freeze(0, 0, 0).origin == "empty"
+    sounding = Bar(1, 0, (Note(0, STEP_UB, 60, 80),))
+    bars.offer(0, 1, sounding, 0)
+    assert [bars.freeze(0, 0, 0).origin for _ in range(3)] == ["fresh", "again", "last"]
+
+
+def test_a_tempo_fader_at_its_end_leaves_session_and_player_agreed() -> None:
+    joined = performance()
+    joined.run_until(started_us(joined) + BAR_US)
+    for tempo_bpm in (997.0, 998.0, 999.0):
+        joined.session.set(Target("tempo"), (tempo_bpm,), joined.now_us)
+    first, *rest = [message for message in joined.session.take_messages() if isinstance(message, SetTempo)]
+    joined.player.handle(first, joined.now_us)
+    for report in joined.player.take_messages():
+        joined.session.on_player(report)
+    assert joined.session.get(Target("tempo")) == (999.0,)
+    for message in rest:
+        joined.player.handle(message, joined.now_us)
+    joined.settle()
+    assert joined.session.get(Target("tempo")) == (999.0,)
+    assert joined.player.state(joined.now_us).us_per_beat == us_per_beat(999.0)

@@ -1,17 +1,20 @@
 """When the player or the main process is replaced, the music goes on and nothing set is lost."""
 
+import msgspec
 import numpy as np
 
 from autoloops_engine.codecs.registry import MELODY
 from autoloops_engine.latent import latent_space
-from autoloops_engine.messages import Frozen, TransportState
+from autoloops_engine.messages import Ask, Frozen, Hello, TransportState
 from autoloops_engine.player.core import Player
 from autoloops_engine.player.events import Kind
 from autoloops_engine.session.core import Session
 from autoloops_engine.session.offline import Performance
 from autoloops_engine.session.settings import PartSetup
+from autoloops_engine.session.state import SessionState
 from autoloops_engine.session.surface import Target
 from autoloops_engine.testing import StubDecoder, tiny_manifest
+from autoloops_engine.units import us_per_beat
 
 TEMPO_BPM = 120.0
 BAR_US = 2_000_000
@@ -147,3 +150,62 @@ def test_a_swapped_model_is_heard_from_the_next_bar_line_and_begins_where_the_lo
     assert not swapped & old
     fresh = [m.origin for m in joined.heard if isinstance(m, Frozen) and m.part == "melody" and m.song_bar >= 5]
     assert set(fresh) == {"fresh"}
+
+
+def replaced(joined: Performance, generation: int = 1) -> None:
+    joined.player = Player(TEMPO_BPM, joined.now_us, generation)
+    joined.player.attach("out", 0, joined.now_us)
+
+
+def test_a_player_that_dies_before_anything_was_reported_is_replaced_by_one_that_plays() -> None:
+    decoder = StubDecoder()
+    session = Session(setups(), 7, TEMPO_BPM)
+    joined = Performance(session, {"melody": decoder, "bass": decoder}, TEMPO_BPM)
+    # Nothing of the first player's report arrived.
+    session._state = None
+    replaced(joined)
+    joined.run_until(100_000)
+    session.act(Target("start"), (), joined.now_us)
+    joined.run_until(200_000 + BAR_US)
+    assert joined.player.state(joined.now_us).playing
+    assert onsets(joined, 0, joined.now_us)
+
+
+def test_what_was_asked_for_while_no_player_was_there_holds_for_the_next_one() -> None:
+    joined, start_us = playing()
+    joined.run_until(start_us + 2 * BAR_US)
+    joined.session.act(Target("stop"), (), joined.now_us)
+    joined.session.set(Target("tempo"), (90.0,), joined.now_us)
+    joined.session.take_messages()
+    replaced(joined)
+    joined.settle()
+    state = joined.player.state(joined.now_us)
+    assert (state.playing, state.us_per_beat) == (False, us_per_beat(90.0))
+    assert joined.session.get(Target("tempo")) == (90.0,)
+    joined.session.act(Target("continue"), (), joined.now_us)
+    joined.session.take_messages()
+    replaced(joined, 2)
+    joined.settle()
+    assert joined.player.state(joined.now_us).playing
+
+
+def test_a_player_that_still_waits_says_hello_again_to_a_new_main_process() -> None:
+    waiting = Player(TEMPO_BPM, 0, 3)
+    assert waiting.take_messages() == [Hello(3)]
+    waiting.handle(Ask(), 0)
+    assert waiting.take_messages() == [Hello(3)]
+
+
+def test_launches_outlive_the_main_process() -> None:
+    joined, start_us = playing()
+    joined.run_until(start_us + 4 * BAR_US + BAR_US // 2)
+    joined.session.act(Target("fire", "melody"), ("new", "4bars"), joined.now_us)
+    joined.settle()
+    left = msgspec.json.decode(msgspec.json.encode(joined.session.state()), type=SessionState)
+    joined.session = Session(setups(), 99, TEMPO_BPM, generation=1)
+    joined.session.restore(left)
+    joined.run_until(start_us + 10 * BAR_US)
+    before = onsets(joined, start_us + 6 * BAR_US, start_us + 7 * BAR_US)
+    after = onsets(joined, start_us + 8 * BAR_US, start_us + 9 * BAR_US)
+    assert {onset for onset in before if onset[1] == "bass"} == {onset for onset in after if onset[1] == "bass"}
+    assert {onset for onset in before if onset[1] == "melody"} != {onset for onset in after if onset[1] == "melody"}

@@ -10,11 +10,10 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
+from autoloops_engine.units import MAX_COORDINATE, MAX_TEMPO_BPM, MIN_TEMPO_BPM
 
 PART_NAME: Final = re.compile(r"[a-z][a-z0-9_-]*")
 MAX_INT: Final = 2**31 - 1
-MAX_LATENT: Final = 100.0
 MAX_LOOKAHEAD_MS: Final = 100.0
 
 
@@ -160,13 +159,13 @@ _WHOLE: Final = (
 _PART: Final = (
     _value(
         "/al/PART/z",
-        Argument("coordinate", Type.FLOAT, -MAX_LATENT, MAX_LATENT, many=True),
+        Argument("coordinate", Type.FLOAT, -MAX_COORDINATE, MAX_COORDINATE, many=True),
         "The whole latent point: setting it brings knobs and attributes to rest; asked, it answers the sum of base "
         "point, knobs, attributes and motion.",
     ),
     _value(
         "/al/PART/z/I",
-        Argument("coordinate", Type.FLOAT, -MAX_LATENT, MAX_LATENT),
+        Argument("coordinate", Type.FLOAT, -MAX_COORDINATE, MAX_COORDINATE),
         "The I-th coordinate of the base point, raw, from 1; knobs and attributes stay where they are.",
     ),
     _value(

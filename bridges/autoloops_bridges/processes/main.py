@@ -95,6 +95,8 @@ class MainProcess:
         self._loader = ModelLoader(self._wake_up)
         self._greet_by_us = now_us + _PORTS_PATIENCE_US if born.generation == 0 else None
         self._keeper = Keeper(self._shared, self._leave)
+        self._start_unless_playing = False
+        self._torn = 0
         self._ended = False
 
     def _open_view(self) -> View:
@@ -145,7 +147,10 @@ class MainProcess:
             return
         left = read_left(self._shared)
         if left is None:
-            self._view.line("The main process was replaced; what was set is lost, the music goes on.")
+            # It died before it had done anything; whether the music began only the player knows.
+            self._view.line("The main process was replaced before it had begun.")
+            self._start_unless_playing = not self._options.stopped
+            self._send_end()
             self._wire.send(encode(Ask()))
             return
         self._session.restore(left.session)
@@ -165,7 +170,8 @@ class MainProcess:
         now_us = monotonic_us()
         self._shared.beat("main", now_us)
         deadlines_us = [self._observe_us, self._session.next_deadline_us(), self._edge.next_deadline_us(now_us)]
-        deadlines_us += [self._greet_by_us, self._view.next_deadline_us(), now_us + _BEAT_US]
+        deadlines_us += [self._greet_by_us, self._view.next_deadline_us(), self._keeper.next_deadline_us()]
+        deadlines_us.append(now_us + _BEAT_US)
         deadline_us = min(deadline_us for deadline_us in deadlines_us if deadline_us is not None)
         writers = [self._wire] if self._wire.waiting else []
         readers: list[Wire | socket.socket] = [self._osc, self._wire, self._woken, self._life]
@@ -184,11 +190,11 @@ class MainProcess:
         for granted in self._loader.take():
             self._take_model(granted, now_us)
         for line in self._wire.receive():
-            try:
-                self._take_report(decode_from_player(line), now_us)
-            except ValueError:
-                # A line torn by a player that died.
-                continue
+            report = decode_from_player(line)
+            if report is None:
+                self._torn += 1
+            else:
+                self._take_report(report, now_us)
         if now_us >= self._observe_us:
             self._clock.observe(now_us, wall_us())
             self._observe_us = now_us + US_PER_S
@@ -281,6 +287,10 @@ class MainProcess:
                 self._diary.froze(report, self._session.misses)
             case TransportState():
                 self._edge.transport(report)
+                if self._start_unless_playing:
+                    self._start_unless_playing = False
+                    if not report.playing:
+                        self._session.act(Target("start"), (), now_us)
             case MidiIn():
                 self._midi_port = report.port
                 self._controllers.receive(report, now_us)
@@ -321,7 +331,7 @@ class MainProcess:
             ("midi_garbage", controllers.garbage),
             ("midi_refused", controllers.refused),
             ("wire_waiting", self._wire.waiting_bytes),
-            ("wire_dropped", self._wire.dropped),
+            ("wire_dropped", self._wire.dropped + self._torn),
             ("lines_dropped", self._view.dropped),
             ("log_lost", self._log.lost),
         ]

@@ -76,6 +76,7 @@ class PlayerProcess:
         self._events = 0
         self._late_max_us = 0
         self._late_counts = [0] * (len(LATE_BOUNDS_US) + 1)
+        self._torn = 0
         self._leaving = False
 
     def open_ports(self, remark: str) -> None:
@@ -149,11 +150,11 @@ class PlayerProcess:
                 self._tell_ports(*news.state.remarks)
         self._wire.flush()
         for line in self._wire.receive():
-            try:
-                self._handle(decode_to_player(line), now_us)
-            except ValueError:
-                # A line torn by a main process that died.
-                continue
+            message = decode_to_player(line)
+            if message is None:
+                self._torn += 1
+            else:
+                self._handle(message, now_us)
 
     def _handle(self, message: ToPlayer, now_us: int) -> None:
         if isinstance(message, SetListeners):
@@ -235,7 +236,7 @@ class PlayerProcess:
             self._late_max_us,
             tuple(self._late_counts),
             player.fallbacks,
-            player.dropped + self._wire.dropped,
+            player.dropped + self._wire.dropped + self._torn,
             player.bars,
         )
         self._wire.send(encode(stats))

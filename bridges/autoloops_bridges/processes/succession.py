@@ -42,10 +42,16 @@ class Keeper:
         self._left = left
         self._due_us = 0
         self._kept = b""
+        self._waiting = False
+
+    def next_deadline_us(self) -> int | None:
+        """When what was left for later is to be written; None when nothing was."""
+        return self._due_us if self._waiting else None
 
     def advance(self, now_us: int) -> None:
         """Write if it is time."""
-        if now_us < self._due_us:
+        self._waiting = now_us < self._due_us
+        if self._waiting:
             return
         self._due_us = now_us + _KEEP_US
         left = msgspec.json.encode(self._left())

@@ -21,7 +21,6 @@ from autoloops_engine.messages import (
     Frozen,
     HeldBar,
     Hello,
-    Locate,
     Mute,
     Panic,
     SetFreezeLead,
@@ -78,6 +77,8 @@ class Session:
         self._lead_us = 0
         self._budget_us = 0
         self._start_by_us: int | None = None
+        self._told: Start | Continue | Stop | None = None
+        self._told_us_per_beat: int | None = None
         self._parts: dict[str, PartSession] = {}
         self._fired: dict[str, Fired] = {}
         self._messages: list[ToPlayer] = []
@@ -140,7 +141,8 @@ class Session:
             part = self._parts[message.part]
             with self._settling(part):
                 part.froze(message, self._budget_us)
-            self._held[part.name, part.loop_bar(message.song_bar)] = message.bar
+            if message.bar.id:
+                self._held[part.name, part.loop_bar(message.song_bar)] = message.bar
         elif isinstance(message, Hello) and message.generation > 0:
             self._hand_over(message.generation)
 
@@ -165,7 +167,7 @@ class Session:
             return
         if now_us >= self._start_by_us or all(part.cued() for part in self._parts.values()):
             self._start_by_us = None
-            self._messages.append(Start())
+            self._tell(Start())
 
     def next_deadline_us(self) -> int | None:
         """When ``advance`` has to be called next; None while nothing can become due."""
@@ -191,6 +193,7 @@ class Session:
         part = self._part(setup.name)
         seed = part.settings.seed
         point = point_at(setup.space, prior_sample(seed, setup.space.size) if z is None else z)
+        self._touched[Target("length", part.name)] = None
         with self._settling(part):
             part.swap(replace(part.settings, point=point), setup.bars, setup.codec, now_us)
         self._in_flight.pop(part.name, None)
@@ -295,10 +298,10 @@ class Session:
                 self._start_by_us = now_us + START_PATIENCE_US
                 self.advance(now_us)
             case "continue":
-                self._messages.append(Continue())
+                self._tell(Continue())
             case "stop":
                 self._start_by_us = None
-                self._messages.append(Stop())
+                self._tell(Stop())
             case "panic":
                 self._messages.append(Panic())
             case "fire":
@@ -317,10 +320,6 @@ class Session:
         touched = tuple(self._touched)
         self._touched.clear()
         return touched
-
-    def locate(self, position_ub: int) -> None:
-        """Go to a song position, in micro-beats from the start of bar 1."""
-        self._messages.append(Locate(position_ub))
 
     # -- inside ------------------------------------------------------------------------------------------------------
 
@@ -341,9 +340,11 @@ class Session:
 
     def _hand_over(self, generation: int) -> None:
         """Tell a player that took over all that the former one knew."""
-        state = self._state or self._left
-        if state is None:
-            return
+        stopped = TransportState(self._epoch, False, us_per_beat(self._tempo_bpm), 0, 0, 0)
+        state = self._state or self._left or stopped
+        for part in self._parts.values():
+            part.offer_again()
+        self._in_flight.clear()
         muted = tuple(part.name for part in self._parts.values() if part.muted)
         held = tuple(HeldBar(part, loop_bar, bar) for (part, loop_bar), bar in self._held.items())
         routes = tuple(part.route() for part in self._parts.values())
@@ -351,6 +352,11 @@ class Session:
             Adopt(generation, state, routes, muted, held),
             SetFreezeLead(FREEZE_LEAD_US),
         ]
+        # What the dead player was told last and did not confirm.
+        if state.us_per_beat != us_per_beat(self._tempo_bpm):
+            self._messages.append(SetTempo(self._tempo_bpm))
+        if self._told is not None:
+            self._messages.append(self._told)
 
     def _follow(self, state: TransportState) -> None:
         taking_over = self._generation > 0 and self._state is None
@@ -358,9 +364,14 @@ class Session:
         self._timeline = Timeline(state.us_per_beat, state.position_ub, state.time_us)
         self._lead_us = state.lead_us
         self._playing = state.playing
-        if us_per_beat(self._tempo_bpm) != state.us_per_beat:
-            self._tempo_bpm = 60 * US_PER_S / state.us_per_beat
-            self._touched[Target("tempo")] = None
+        if isinstance(self._told, Stop) != state.playing:
+            self._told = None
+        if self._told_us_per_beat in {None, state.us_per_beat}:
+            self._told_us_per_beat = None
+            if us_per_beat(self._tempo_bpm) != state.us_per_beat:
+                tempo_bpm = 60 * US_PER_S / state.us_per_beat
+                self._tempo_bpm = min(MAX_TEMPO_BPM, max(MIN_TEMPO_BPM, tempo_bpm))
+                self._touched[Target("tempo")] = None
         if taking_over:
             self._epoch = state.epoch
             for part in self._parts.values():
@@ -369,10 +380,16 @@ class Session:
             self._epoch = state.epoch
             self._held.clear()
             for part in self._parts.values():
-                part.jump(state.epoch, bar_of(state.position_ub))
+                with self._settling(part):
+                    part.jump(state.epoch, bar_of(state.position_ub))
+
+    def _tell(self, message: Start | Continue | Stop) -> None:
+        self._told = message
+        self._messages.append(message)
 
     def _set_tempo(self, tempo_bpm: float) -> None:
         self._tempo_bpm = tempo_bpm
+        self._told_us_per_beat = us_per_beat(tempo_bpm)
         self._messages.append(SetTempo(tempo_bpm))
         self._touched[Target("tempo")] = None
 

@@ -9,6 +9,7 @@ from autoloops_engine.latent import LatentPoint
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.settings import Settings
 from autoloops_engine.session.surface import Key, Values
+from autoloops_engine.units import MAX_COORDINATE
 
 MAX_LENGTH_BARS: Final = 64
 MAX_SEED: Final = 2**31 - 1
@@ -76,7 +77,7 @@ PART_VALUES: Final[dict[str, PartValue]] = {
             point=(
                 settings.point.at(_coordinates(values))
                 if key is None
-                else settings.point.with_coordinate(index(key), number(values, -1000, 1000))
+                else settings.point.with_coordinate(index(key), number(values, -MAX_COORDINATE, MAX_COORDINATE))
             ),
         ),
     ),
