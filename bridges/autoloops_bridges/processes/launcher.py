@@ -177,12 +177,11 @@ class _Family:
         if death.name == MAIN and child.returncode == 1 and death.generation == 0:
             # It said on standard error what is wrong.
             return 1
-        now_us = monotonic_us()
-        pause_us = watch.died(now_us)
-        if not worked and death.generation + 1 >= _HOPELESS and watch.deaths > death.generation:
+        pause_us = watch.died(worked=worked)
+        if watch.failures == watch.generation >= _HOPELESS:
             sys.stderr.write(f"The {death.name} process dies whenever it starts; `autoloops doctor` tells more.\n")
             return 1
-        self._due_us[death.name] = now_us + pause_us
+        self._due_us[death.name] = monotonic_us() + pause_us
         return None
 
 

@@ -10,8 +10,8 @@ HUNG_PLAYER_US: Final = 200 * US_PER_MS
 HUNG_MAIN_US: Final = 1_200 * US_PER_MS
 # A process that starts has to load its modules, main its models too.
 STARTING_US: Final = 20 * US_PER_S
-# Successors of processes that die young wait ever longer, so that a crash at the start does not eat a core.
-_YOUNG_US: Final = 10 * US_PER_S
+# The successor of a process that worked comes at once; those of processes that never got so far wait ever longer, so
+# that a crash at the start does not eat a core.
 _FIRST_PAUSE_US: Final = 100 * US_PER_MS
 _LONGEST_PAUSE_US: Final = 5 * US_PER_S
 # When the supervisor itself was held up for so long (a laptop's lid), nobody else could beat either.
@@ -26,13 +26,13 @@ class Watch:
         hung_us: Silence after which it counts as dead.
         generation: Which one of its line is alive, from 0.
         born_us: When it was started.
-        deaths: How many of its line died young, one after the other.
+        failures: How many of its line died before they worked, one after the other.
     """
 
     hung_us: int
     generation: int = 0
     born_us: int = 0
-    deaths: int = 0
+    failures: int = 0
     _checked_us: int = 0
     _pardon_until_us: int = 0
 
@@ -52,11 +52,8 @@ class Watch:
             return now_us - self.born_us > STARTING_US
         return now_us - beat_us > self.hung_us
 
-    def died(self, now_us: int) -> int:
+    def died(self, *, worked: bool) -> int:
         """It is gone; how long its successor has to wait, in microseconds."""
-        young = now_us - self.born_us < _YOUNG_US
-        self.deaths = self.deaths + 1 if young else 1
         self.generation += 1
-        if self.deaths == 1:
-            return 0
-        return min(_LONGEST_PAUSE_US, _FIRST_PAUSE_US << (self.deaths - 2))
+        self.failures = 0 if worked else self.failures + 1
+        return min(_LONGEST_PAUSE_US, _FIRST_PAUSE_US << (self.failures - 1)) if self.failures else 0

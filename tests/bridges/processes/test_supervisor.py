@@ -44,16 +44,12 @@ def test_after_the_supervisor_itself_was_held_up_nobody_is_blamed() -> None:
     assert watch.is_hung(1_000_000, 60_000_000 + HUNG_PLAYER_US + 1)
 
 
-def test_the_first_successor_comes_at_once_and_those_of_the_young_dead_ever_later() -> None:
+def test_the_successor_of_one_that_worked_comes_at_once_and_those_of_failed_starts_ever_later() -> None:
     watch = Watch(HUNG_PLAYER_US)
-    pauses_us, now_us = [], 0
-    for _ in range(9):
-        watch.born(now_us)
-        pauses_us.append(watch.died(now_us + 1_000))
-        now_us += 1_000 + pauses_us[-1]
-    assert pauses_us[:4] == [0, 100_000, 200_000, 400_000]
+    assert [watch.died(worked=True) for _ in range(50)] == [0] * 50
+    pauses_us = [watch.died(worked=False) for _ in range(9)]
+    assert pauses_us[:4] == [100_000, 200_000, 400_000, 800_000]
     assert pauses_us == sorted(pauses_us)
     assert pauses_us[-1] == 5_000_000
-    watch.born(now_us)
-    assert watch.died(now_us + 60_000_000) == 0
-    assert watch.generation == 10
+    assert watch.died(worked=True) == 0
+    assert watch.generation == 60
