@@ -161,8 +161,6 @@ def test_a_player_that_dies_before_anything_was_reported_is_replaced_by_one_that
     decoder = StubDecoder()
     session = Session(setups(), 7, TEMPO_BPM)
     joined = Performance(session, {"melody": decoder, "bass": decoder}, TEMPO_BPM)
-    # Nothing of the first player's report arrived.
-    session._state = None
     replaced(joined)
     joined.run_until(100_000)
     session.act(Target("start"), (), joined.now_us)

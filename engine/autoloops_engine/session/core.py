@@ -4,6 +4,7 @@ Nothing here opens a port, reads a clock or waits. The shell carries ``take_mess
 ``take_requests`` to the inference worker, and hands back what they answer.
 """
 
+from collections import deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import replace
@@ -24,7 +25,6 @@ from autoloops_engine.messages import (
     Mute,
     Panic,
     SetFreezeLead,
-    SetTempo,
     Start,
     Stop,
     ToPlayer,
@@ -37,10 +37,11 @@ from autoloops_engine.session.part import PartSession, Wanted
 from autoloops_engine.session.settings import Launch, PartSetup, Settings
 from autoloops_engine.session.state import SessionState, part_state, restore_part
 from autoloops_engine.session.surface import Target, Values
+from autoloops_engine.session.transport import Change, KnownTransport
 from autoloops_engine.session.values import MAX_LENGTH_BARS, PART_VALUES, flag, number, whole
 from autoloops_engine.time.quantum import When, launch_position_ub
-from autoloops_engine.time.timeline import Timeline, bar_of
-from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM, US_PER_S, us_per_beat
+from autoloops_engine.time.timeline import bar_of
+from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 
 # A start waits this long for bar 1 as the controls are, then plays what the player holds.
 START_PATIENCE_US: Final = 100_000
@@ -65,20 +66,12 @@ class Session:
 
     def __init__(self, parts: Sequence[PartSetup], seed: int, tempo_bpm: float, generation: int = 0) -> None:
         self.seed = seed
-        self.model_failures: list[str] = []
+        self.model_failures: deque[str] = deque(maxlen=16)
         self._generation = generation
-        self._state: TransportState | None = None
-        self._left: TransportState | None = None
+        self._transport = KnownTransport(tempo_bpm, taking_over=generation > 0)
         self._held: dict[tuple[str, int], Bar] = {}
-        self._timeline = Timeline(us_per_beat(tempo_bpm), 0, 0)
-        self._tempo_bpm = tempo_bpm
-        self._playing = False
-        self._epoch = 0
-        self._lead_us = 0
         self._budget_us = 0
         self._start_by_us: int | None = None
-        self._told: Start | Continue | Stop | None = None
-        self._told_us_per_beat: int | None = None
         self._parts: dict[str, PartSession] = {}
         self._fired: dict[str, Fired] = {}
         self._messages: list[ToPlayer] = []
@@ -95,7 +88,7 @@ class Session:
     @property
     def playing(self) -> bool:
         """Whether time runs."""
-        return self._playing
+        return self._transport.state.playing
 
     @property
     def misses(self) -> int:
@@ -167,7 +160,7 @@ class Session:
             return
         if now_us >= self._start_by_us or all(part.cued() for part in self._parts.values()):
             self._start_by_us = None
-            self._tell(Start())
+            self._messages.append(self._transport.tell(Start()))
 
     def next_deadline_us(self) -> int | None:
         """When ``advance`` has to be called next; None while nothing can become due."""
@@ -204,7 +197,7 @@ class Session:
     def state(self) -> SessionState:
         """The session as plain data."""
         parts = {name: part_state(part, self._fired[name]) for name, part in self._parts.items()}
-        return SessionState(self.seed, self._tempo_bpm, parts, self._state or self._left)
+        return SessionState(self.seed, self._transport.tempo_bpm, parts, self._transport.state)
 
     def restore(self, state: SessionState) -> None:
         """Take over what a former main process left, and ask the player for the rest.
@@ -212,8 +205,7 @@ class Session:
         A part that it did not have, or whose model is another, begins anew.
         """
         self.seed = state.seed
-        self._left = state.transport
-        self._tempo_bpm = state.tempo_bpm
+        self._transport.restore(state.tempo_bpm, state.transport)
         for name, part in self._parts.items():
             if name in state.parts:
                 try:
@@ -248,7 +240,7 @@ class Session:
     def get(self, target: Target) -> Values:
         """The present value; see ``Surface``."""
         if target.name == "tempo":
-            return (self._tempo_bpm,)
+            return (self._transport.tempo_bpm,)
         part = self._part(target.part)
         match target.name:
             case "mute":
@@ -267,7 +259,9 @@ class Session:
     def set(self, target: Target, values: Values, now_us: int) -> None:
         """Set a value; see ``Surface``."""
         if target.name == "tempo":
-            self._set_tempo(number(values, MIN_TEMPO_BPM, MAX_TEMPO_BPM))
+            tempo_bpm = number(values, MIN_TEMPO_BPM, MAX_TEMPO_BPM)
+            self._messages.append(self._transport.tell_tempo(tempo_bpm))
+            self._touched[target] = None
             return
         part = self._part(target.part)
         match target.name:
@@ -298,10 +292,10 @@ class Session:
                 self._start_by_us = now_us + START_PATIENCE_US
                 self.advance(now_us)
             case "continue":
-                self._tell(Continue())
+                self._messages.append(self._transport.tell(Continue()))
             case "stop":
                 self._start_by_us = None
-                self._tell(Stop())
+                self._messages.append(self._transport.tell(Stop()))
             case "panic":
                 self._messages.append(Panic())
             case "fire":
@@ -339,9 +333,7 @@ class Session:
         return self._parts[name]
 
     def _hand_over(self, generation: int) -> None:
-        """Tell a player that took over all that the former one knew."""
-        stopped = TransportState(self._epoch, False, us_per_beat(self._tempo_bpm), 0, 0, 0)
-        state = self._state or self._left or stopped
+        """Tell a player that took over all that the former one knew, and what it had not confirmed."""
         for part in self._parts.values():
             part.offer_again()
         self._in_flight.clear()
@@ -349,52 +341,27 @@ class Session:
         held = tuple(HeldBar(part, loop_bar, bar) for (part, loop_bar), bar in self._held.items())
         routes = tuple(part.route() for part in self._parts.values())
         self._messages += [
-            Adopt(generation, state, routes, muted, held),
+            Adopt(generation, self._transport.state, routes, muted, held),
             SetFreezeLead(FREEZE_LEAD_US),
+            *self._transport.unconfirmed(),
         ]
-        # What the dead player was told last and did not confirm.
-        if state.us_per_beat != us_per_beat(self._tempo_bpm):
-            self._messages.append(SetTempo(self._tempo_bpm))
-        if self._told is not None:
-            self._messages.append(self._told)
 
     def _follow(self, state: TransportState) -> None:
-        taking_over = self._generation > 0 and self._state is None
-        self._state = state
-        self._timeline = Timeline(state.us_per_beat, state.position_ub, state.time_us)
-        self._lead_us = state.lead_us
-        self._playing = state.playing
-        if isinstance(self._told, Stop) != state.playing:
-            self._told = None
-        if self._told_us_per_beat in {None, state.us_per_beat}:
-            self._told_us_per_beat = None
-            if us_per_beat(self._tempo_bpm) != state.us_per_beat:
-                tempo_bpm = 60 * US_PER_S / state.us_per_beat
-                self._tempo_bpm = min(MAX_TEMPO_BPM, max(MIN_TEMPO_BPM, tempo_bpm))
-                self._touched[Target("tempo")] = None
-        if taking_over:
-            self._epoch = state.epoch
-            for part in self._parts.values():
-                part.adopt(state.epoch)
-        elif state.epoch != self._epoch:
-            self._epoch = state.epoch
+        tempo_bpm = self._transport.tempo_bpm
+        change = self._transport.follow(state)
+        if self._transport.tempo_bpm != tempo_bpm:
+            self._touched[Target("tempo")] = None
+        if change is Change.JUMP:
             self._held.clear()
-            for part in self._parts.values():
+        for part in self._parts.values():
+            if change is Change.ADOPT:
+                part.adopt(state.epoch)
+            elif change is Change.JUMP:
                 with self._settling(part):
                     part.jump(state.epoch, bar_of(state.position_ub))
 
-    def _tell(self, message: Start | Continue | Stop) -> None:
-        self._told = message
-        self._messages.append(message)
-
-    def _set_tempo(self, tempo_bpm: float) -> None:
-        self._tempo_bpm = tempo_bpm
-        self._told_us_per_beat = us_per_beat(tempo_bpm)
-        self._messages.append(SetTempo(tempo_bpm))
-        self._touched[Target("tempo")] = None
-
     def _ask(self, part: PartSession) -> None:
-        wanted = part.wanted(cue=self._start_by_us is not None or not self._playing)
+        wanted = part.wanted(cue=self._start_by_us is not None or not self.playing)
         if wanted is None or self._in_flight.get(part.name, (0, None))[1] == wanted:
             return
         self._ticket += 1
@@ -419,12 +386,13 @@ class Session:
         seed: int | None = None,
         restart: bool = False,
     ) -> None:
-        if not self._playing:
+        timeline = self._transport.timeline
+        if not self.playing:
             with self._settling(part):
-                part.apply(Launch(self._timeline.position_ub, point, seed, restart), now_us)
+                part.apply(Launch(timeline.position_ub, point, seed, restart), now_us)
             return
-        ready_us = now_us + self._lead_us + self._budget_us + LAUNCH_MARGIN_US
-        earliest_ub = max(0, self._timeline.position_at(ready_us))
+        ready_us = now_us + self._transport.state.lead_us + self._budget_us + LAUNCH_MARGIN_US
+        earliest_ub = max(0, timeline.position_at(ready_us))
         position_ub = launch_position_ub(when, earliest_ub, part.length_bars, part.origin_bar)
         with self._settling(part):
             part.launch(Launch(position_ub, point, seed, restart), now_us)

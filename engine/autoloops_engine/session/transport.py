@@ -1,0 +1,84 @@
+"""The player's transport as the session knows it: what was reported last, and what was told but not confirmed."""
+
+from enum import Enum
+
+from autoloops_engine.messages import Continue, SetTempo, Start, Stop, ToPlayer, TransportState
+from autoloops_engine.time.timeline import Timeline
+from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM, US_PER_S, us_per_beat
+
+
+class Change(Enum):
+    """What a report means for the bars."""
+
+    NONE = "none"
+    JUMP = "jump"
+    ADOPT = "adopt"
+
+
+class KnownTransport:
+    """Follows the player's reports and remembers what it has not confirmed yet.
+
+    Attributes:
+        tempo_bpm: The tempo as it was set last, here or by the player.
+
+    Args:
+        tempo_bpm: The tempo to begin with.
+        taking_over: The first report is of music that goes on, not of a jump.
+    """
+
+    def __init__(self, tempo_bpm: float, *, taking_over: bool) -> None:
+        self.tempo_bpm = tempo_bpm
+        self._taking_over = taking_over
+        self._state = TransportState(0, False, us_per_beat(tempo_bpm), 0, 0, 0)
+        self._told: Start | Continue | Stop | None = None
+        self._told_us_per_beat: int | None = None
+
+    @property
+    def state(self) -> TransportState:
+        """The transport as it was last reported, or left by a former session."""
+        return self._state
+
+    @property
+    def timeline(self) -> Timeline:
+        """The line of the present tempo."""
+        return Timeline(self._state.us_per_beat, self._state.position_ub, self._state.time_us)
+
+    def restore(self, tempo_bpm: float, state: TransportState | None) -> None:
+        """Take over what a former session knew."""
+        self.tempo_bpm = tempo_bpm
+        self._state = state or self._state
+
+    def tell(self, message: Start | Continue | Stop) -> ToPlayer:
+        """A message that is to be confirmed."""
+        self._told = message
+        return message
+
+    def tell_tempo(self, tempo_bpm: float) -> ToPlayer:
+        """A tempo (20 to 999 BPM) that is to be confirmed; older reports of another do not change it back."""
+        self.tempo_bpm = tempo_bpm
+        self._told_us_per_beat = us_per_beat(tempo_bpm)
+        return SetTempo(tempo_bpm)
+
+    def unconfirmed(self) -> list[ToPlayer]:
+        """What to tell a player that took over from one that did not confirm it."""
+        messages: list[ToPlayer] = []
+        if self._state.us_per_beat != us_per_beat(self.tempo_bpm):
+            messages.append(SetTempo(self.tempo_bpm))
+        if self._told is not None:
+            messages.append(self._told)
+        return messages
+
+    def follow(self, state: TransportState) -> Change:
+        """Take in a report."""
+        change = Change.JUMP if state.epoch != self._state.epoch else Change.NONE
+        if self._taking_over:
+            self._taking_over = False
+            change = Change.ADOPT
+        self._state = state
+        if isinstance(self._told, Stop) != state.playing:
+            self._told = None
+        if self._told_us_per_beat in {None, state.us_per_beat}:
+            self._told_us_per_beat = None
+            if us_per_beat(self.tempo_bpm) != state.us_per_beat:
+                self.tempo_bpm = min(MAX_TEMPO_BPM, max(MIN_TEMPO_BPM, 60 * US_PER_S / state.us_per_beat))
+        return change
