@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from autoloops_bridges.osc import codec
+from autoloops_bridges.osc.addresses import udp_addresses
 from autoloops_bridges.osc.codec import Message
 from autoloops_bridges.processes.options import DEFAULT_OSC_PORT
 from autoloops_engine.errors import AutoLoopsError, PortError
@@ -100,8 +101,8 @@ def converse(host: str, port: int, address: str, values: Sequence[Value]) -> Ite
 
 def _connect(host: str, port: int) -> socket.socket:
     """A connected UDP socket: the system then reports a port where nothing listens."""
-    family, kind, protocol, _, peer = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
-    link = socket.socket(family, kind, protocol)
+    family, peer = udp_addresses(host, port)[0]
+    link = socket.socket(family, socket.SOCK_DGRAM)
     try:
         link.connect(peer)
     except OSError:

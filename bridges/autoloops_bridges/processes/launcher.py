@@ -26,9 +26,10 @@ from typing import Final, NamedTuple
 from msgspec.structs import replace
 
 from autoloops_bridges.clock import monotonic_us
+from autoloops_bridges.osc.addresses import udp_addresses
 from autoloops_bridges.processes.birth import give_birth
 from autoloops_bridges.processes.options import Address, PlayOptions
-from autoloops_bridges.processes.shared import Shared, shared_path
+from autoloops_bridges.processes.shared import open_shared
 from autoloops_bridges.processes.supervisor import HUNG_MAIN_US, HUNG_PLAYER_US, Watch
 from autoloops_bridges.view.keys import Keyboard
 from autoloops_bridges.view.screen import can_show
@@ -62,15 +63,16 @@ def launch(options: PlayOptions) -> int:
 
     Raises:
         PortError: the OSC port cannot be had, or a host to send to is not known.
+        AutoLoopsError: there is no room for the shared memory.
     """
     if options.seed is None:
         options = replace(options, seed=secrets.randbelow(_MAX_SEED + 1))
-    options = replace(options, osc_send=tuple(_resolved(address) for address in options.osc_send))
     if not can_show():
         options = replace(options, plain=True)
     happened: queue.SimpleQueue[_Death | _Signal] = queue.SimpleQueue()
     _watch_signals(happened)
     with bind_osc(options.osc_host, options.osc_port) as osc:
+        options = replace(options, osc_send=tuple(resolved(each, osc.family) for each in options.osc_send))
         family = _Family(options, osc, happened)
         keyboard = None if options.plain else Keyboard(family.press, lambda: happened.put(_Signal(signal.SIGINT)))
         try:
@@ -90,8 +92,8 @@ class _Family:
         self._options = options
         self._osc = osc
         self._happened = happened
-        self._path = shared_path(osc.getsockname()[1])
-        self._shared = Shared(self._path)
+        self._shared = open_shared(osc.getsockname()[1])
+        self._shared.begin()
         for_main, for_player = socket.socketpair()
         self._wires = {MAIN: for_main, PLAYER: for_player}
         self._watches = {PLAYER: Watch(HUNG_PLAYER_US), MAIN: Watch(HUNG_MAIN_US)}
@@ -139,6 +141,7 @@ class _Family:
             except subprocess.TimeoutExpired:
                 child.kill()
                 child.wait()
+        self._shared.end()
 
     def _bear(self, name: str) -> None:
         watch = self._watches[name]
@@ -147,7 +150,7 @@ class _Family:
         sockets = {"osc": self._osc, "wire": self._wires[name], "life": theirs}
         module = f"autoloops_bridges.processes.{name}"
         watch.born(monotonic_us())
-        child = give_birth(module, self._options, str(self._path), watch.generation, sockets)
+        child = give_birth(module, self._options, str(self._shared.path), watch.generation, sockets)
         theirs.close()
         if name in self._lives:
             self._lives[name].close()
@@ -192,9 +195,9 @@ def bind_osc(host: str, port: int) -> socket.socket:
         PortError: the address is not ours or the port is taken.
     """
     try:
-        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_DGRAM)[0]
+        family, address = udp_addresses(host, port)[0]
         with contextlib.ExitStack() as unless_bound:
-            osc = unless_bound.enter_context(socket.socket(family, kind))
+            osc = unless_bound.enter_context(socket.socket(family, socket.SOCK_DGRAM))
             osc.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, _RECEIVE_BUFFER_BYTES)
             osc.bind(address)
             unless_bound.pop_all()
@@ -207,17 +210,24 @@ def bind_osc(host: str, port: int) -> socket.socket:
     return osc
 
 
-def _resolved(address: Address) -> Address:
-    """The address as a number: once it plays, nobody waits for a name server.
+def resolved(address: Address, family: int) -> Address:
+    """The address as a number that a socket of ``family`` can send to: once it plays, nobody waits for a name server.
 
     Raises:
-        PortError: there is no such host.
+        PortError: there is no such host, or none that the socket can send to.
     """
     try:
-        found = socket.getaddrinfo(address.host, address.port, type=socket.SOCK_DGRAM)
+        found = udp_addresses(address.host, address.port)
     except OSError as error:
         raise PortError(f"There is no host {address.host} ({error.strerror}); check --osc-send.") from error
-    return Address(str(found[0][4][0]), address.port)
+    fitting = [each for each in found if each.family == family]
+    if not fitting:
+        kind, listen = ("IPv4", "127.0.0.1") if family == socket.AF_INET else ("IPv6", "::1")
+        raise PortError(
+            f"{address.host} has no {kind} address, and OSC goes by {kind} when --osc-host is one such as {listen}; "
+            "change --osc-send or --osc-host."
+        )
+    return Address(str(fitting[0].address[0]), address.port)
 
 
 def _watch_signals(happened: "queue.SimpleQueue[_Death | _Signal]") -> None:

@@ -1,23 +1,30 @@
 """What outlives a process that dies: heartbeats, the book of sounding notes, connections, and the session.
 
-One file, mapped into all three processes and named after the OSC port, so that even the next start finds what a crash
-of everything left. A reader never waits for a writer: what is longer than a word is written to two places in turn, each
-with a sequence number and a checksum, and the newest whole one counts.
+One file, mapped into all three processes and named after user and OSC port, so that even the next start finds what a
+crash of everything left, until a reboot where it lies in memory (Linux). A reader never waits for a writer: what is
+longer than a word is written to two places in turn, each with a sequence number and a checksum, and the newest whole
+one counts.
 """
 
+import contextlib
+import errno
 import mmap
+import os
 import struct
+import sys
 import tempfile
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Final
+from typing import BinaryIO, Final
 
 from platformdirs import user_state_path
 
+from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.player.ledger import LEDGER_SIZE
 
 _HEARTBEATS: Final = {"main": 0, "player": 8}
+_TRIES_AT: Final = 16
 _LEDGER_AT: Final = 64
 _CONNECTIONS_AT: Final = _LEDGER_AT + LEDGER_SIZE
 _CONNECTIONS_BYTES: Final = 8 << 10
@@ -26,6 +33,8 @@ _SESSION_BYTES: Final = 512 << 10
 _SIZE: Final = _SESSION_AT + 2 * _SESSION_BYTES
 _HEAD: Final = struct.Struct("<QII")
 _WORD: Final = struct.Struct("<Q")
+# Anybody may write to the folders that it may lie in: what is there under its name has to be ours and no link.
+_OPEN: Final = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
 
 class _Record:
@@ -67,6 +76,7 @@ class Shared:
     """The shared memory of one engine.
 
     Attributes:
+        path: Of the file.
         ledger: The buffer of the MIDI output's ``NoteLedger``.
         connections: What the MIDI output was connected to, as the player last wrote it.
         session: The session, as main last wrote it.
@@ -76,18 +86,33 @@ class Shared:
         """Map the file, which is made if it is missing or of another size.
 
         Raises:
-            OSError: it cannot be written.
+            OSError: it is somebody else's or cannot be written, or there is no room for it.
         """
-        path.parent.mkdir(parents=True, exist_ok=True)
-        with path.open("ab") as made:
-            if made.tell() != _SIZE:
-                made.truncate(0)
-                made.truncate(_SIZE)
-        with path.open("r+b") as file:
+        self.path: Final = path
+        with os.fdopen(os.open(path, _OPEN, 0o600), "r+b") as file:
+            found = os.fstat(file.fileno())
+            if found.st_uid != _user():
+                raise PermissionError(errno.EPERM, "It belongs to somebody else", str(path))
+            if found.st_size != _SIZE:
+                _make(file, path)
             self._memory = mmap.mmap(file.fileno(), _SIZE)
         self.ledger = memoryview(self._memory)[_LEDGER_AT : _LEDGER_AT + LEDGER_SIZE]
         self.connections = _Record(self._memory, _CONNECTIONS_AT, _CONNECTIONS_BYTES)
         self.session = _Record(self._memory, _SESSION_AT, _SESSION_BYTES)
+
+    def begin(self) -> None:
+        """Forget what is true of a former performance only; notes and connections of one that crashed stay."""
+        self._memory[:_LEDGER_AT] = bytes(_LEDGER_AT)
+        self._memory[_SESSION_AT:_SIZE] = bytes(_SIZE - _SESSION_AT)
+
+    def end(self) -> None:
+        """Let go of the file, and remove it if the next start would find nothing in it; the last call of all."""
+        is_empty = not any(self.ledger) and not self.connections.read()
+        self.ledger.release()
+        self._memory.close()
+        if is_empty:
+            with contextlib.suppress(OSError):
+                self.path.unlink()
 
     def beat(self, process: str, now_us: int) -> None:
         """Say that ``main`` or ``player`` is alive."""
@@ -98,13 +123,80 @@ class Shared:
         (beat_us,) = _WORD.unpack_from(self._memory, _HEARTBEATS[process])
         return int(beat_us)
 
+    @property
+    def tries(self) -> int:
+        """How many main processes in a row started with models that were loaded on stage and did not live long."""
+        (tries,) = _WORD.unpack_from(self._memory, _TRIES_AT)
+        return int(tries)
 
-def shared_path(osc_port: int, folder: Callable[[], Path] = lambda: user_state_path("autoloops")) -> Path:
-    """Where the shared file of the engine on this OSC port lies: with the user's state, else with temporary files."""
-    name = f"engine-{osc_port}.bin"
+    @tries.setter
+    def tries(self, tries: int) -> None:
+        _WORD.pack_into(self._memory, _TRIES_AT, tries)
+
+
+def open_shared(osc_port: int, folders: Iterable[Callable[[], Path]] | None = None) -> Shared:
+    """The shared memory of the engine on this OSC port, with what a crash left there.
+
+    Args:
+        osc_port: The port that it is named after, beside the user.
+        folders: Where it may lie, best first; None: memory where the system has a folder for that (it is never written
+            back to a disk, which the timing thread would have to wait for), else the user's state, else temporary
+            files.
+
+    Raises:
+        AutoLoopsError: there is no room for it anywhere.
+    """
+    name = f"autoloops-{_user()}-{osc_port}.bin"
+    for folder in folders if folders is not None else (_best_folder, _temporary_folder):
+        try:
+            return Shared(folder() / name)
+        except OSError:
+            # Full, missing, read-only or somebody else's: the next one may do.
+            continue
     try:
-        folder().mkdir(parents=True, exist_ok=True)
-        with (folder() / name).open("ab"):
-            return folder() / name
+        # No later start finds it under this name; better than no performance.
+        descriptor, path = tempfile.mkstemp(prefix="autoloops-")
+        os.close(descriptor)
+        return Shared(Path(path))
+    except OSError as error:
+        raise AutoLoopsError(
+            f"There is no room for the {_SIZE >> 10} KiB that the processes share ({error.strerror}); "
+            "free some, or set TMPDIR to a folder that has it."
+        ) from error
+
+
+def _best_folder() -> Path:
+    if sys.platform.startswith("linux"):
+        return Path("/dev/shm")
+    return user_state_path("autoloops", ensure_exists=True)
+
+
+def _temporary_folder() -> Path:
+    return Path(tempfile.gettempdir())
+
+
+def _make(file: BinaryIO, path: Path) -> None:
+    """Give the file its size, full of zeros, and its room, or remove it.
+
+    For a page without room the system ends whoever writes to it first, with a bus error.
+
+    Raises:
+        OSError: there is no room.
+    """
+    file.truncate(0)
+    try:
+        if hasattr(os, "posix_fallocate"):
+            os.posix_fallocate(file.fileno(), 0, _SIZE)
+        else:
+            file.write(bytes(_SIZE))
+            file.flush()
     except OSError:
-        return Path(tempfile.gettempdir()) / f"autoloops-{name}"
+        file.truncate(0)
+        with contextlib.suppress(OSError):
+            path.unlink()
+        raise
+
+
+def _user() -> int:
+    """The user's number; 0 where there are none (Windows, whose folders all belong to one user)."""
+    return os.getuid() if hasattr(os, "getuid") else 0

@@ -1,13 +1,20 @@
 """Shared memory and the wire: what one process leaves, the next one finds whole."""
 
+import errno
+import os
 import socket
+import subprocess
+import sys
+import tempfile
 from pathlib import Path
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoloops_bridges.processes.shared import Shared, shared_path
+from autoloops_bridges.processes.shared import Shared, open_shared
 from autoloops_bridges.processes.wire import MAX_WAITING_BYTES, Wire
+from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.player.ledger import NoteLedger
 
 
@@ -53,11 +60,107 @@ def test_a_file_of_another_size_is_begun_anew(tmp_path: Path) -> None:
     assert Shared(path).session.read() == b""
 
 
-def test_where_the_home_cannot_be_written_it_lies_with_temporary_files(tmp_path: Path) -> None:
-    blocked = tmp_path / "file"
-    blocked.write_text("in the way")
-    assert shared_path(7400, lambda: tmp_path / "state") == tmp_path / "state" / "engine-7400.bin"
-    assert "autoloops-engine-7400" in str(shared_path(7400, lambda: blocked / "state"))
+def test_every_page_has_its_room_before_it_is_written(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("reserved", "written"):
+        Shared(tmp_path / name)
+        found = (tmp_path / name).stat()
+        assert found.st_blocks * 512 >= found.st_size > 0
+        # Where nothing can be reserved, it is written.
+        monkeypatch.delattr(os, "posix_fallocate", raising=False)
+
+
+def test_where_there_is_no_room_the_next_folder_does(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def allocate(descriptor: int, offset: int, length: int) -> None:
+        if os.fstat(descriptor).st_ino in {path.stat().st_ino for path in (tmp_path / "full").iterdir()}:
+            raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+        os.truncate(descriptor, length)
+
+    (tmp_path / "full").mkdir()
+    (tmp_path / "roomy").mkdir()
+    monkeypatch.setattr(os, "posix_fallocate", allocate, raising=False)
+    shared = open_shared(7400, [lambda: tmp_path / "full", lambda: tmp_path / "roomy"])
+    assert shared.path.parent == tmp_path / "roomy"
+    assert not list((tmp_path / "full").iterdir())
+
+
+def test_what_is_missing_or_in_the_way_is_passed_over(tmp_path: Path) -> None:
+    def fails() -> Path:
+        raise FileNotFoundError(errno.ENOENT, "No usable temporary directory found")
+
+    (tmp_path / "file").write_text("in the way")
+    folders = [fails, lambda: tmp_path / "missing", lambda: tmp_path / "file", lambda: tmp_path]
+    shared = open_shared(7400, folders)
+    assert shared.path.parent == tmp_path
+    assert "7400" in shared.path.name
+    assert not (tmp_path / "missing").exists()
+
+
+def test_a_link_under_its_name_is_not_followed(tmp_path: Path) -> None:
+    for name in ("trap", "own"):
+        (tmp_path / name).mkdir()
+    victim = tmp_path / "victim"
+    victim.write_text("precious")
+    own = open_shared(7400, [lambda: tmp_path / "own"]).path
+    (tmp_path / "trap" / own.name).symlink_to(victim)
+    assert open_shared(7400, [lambda: tmp_path / "trap", lambda: tmp_path / "own"]).path == own
+    assert victim.read_text() == "precious"
+
+
+def test_with_nowhere_to_lie_it_is_a_file_of_its_own_and_without_room_a_sentence(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
+    nowhere = [lambda: tmp_path / "missing"]
+    shared = open_shared(7400, nowhere)
+    assert shared.path.parent == tmp_path
+    shared.end()
+    monkeypatch.setattr(tempfile, "tempdir", str(tmp_path / "missing"))
+    with pytest.raises(AutoLoopsError, match=r"no room for the .* KiB .*; free some"):
+        open_shared(7400, nowhere)
+
+
+def test_without_any_room_the_process_ends_with_a_sentence_and_no_signal() -> None:
+    code = (
+        "import resource; resource.setrlimit(resource.RLIMIT_FSIZE, (65_536, 65_536));"
+        "from autoloops_bridges.processes.shared import open_shared; open_shared(1).beat('main', 1)"
+    )
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert ended.returncode == 1
+    assert "AutoLoopsError: There is no room" in ended.stderr
+
+
+def test_a_new_performance_finds_notes_and_connections_of_a_crash_and_nothing_else(tmp_path: Path) -> None:
+    crashed = Shared(tmp_path / "engine.bin")
+    crashed.beat("main", 2**63)
+    crashed.beat("player", 2**63)
+    crashed.session.write(b"the former session")
+    crashed.session.write(b"and one before")
+    crashed.connections.write(b"synth")
+    NoteLedger(crashed.ledger).on(1, 60)
+    shared = Shared(tmp_path / "engine.bin")
+    shared.begin()
+    assert (shared.last_beat_us("main"), shared.last_beat_us("player")) == (0, 0)
+    assert shared.session.read() == b""
+    assert shared.connections.read() == b"synth"
+    assert list(NoteLedger(shared.ledger).sounding()) == [(1, 60)]
+
+
+def test_the_file_goes_at_the_end_unless_the_next_start_needs_it(tmp_path: Path) -> None:
+    path = tmp_path / "engine.bin"
+    shared = Shared(path)
+    shared.session.write(b"of no use any more")
+    NoteLedger(shared.ledger).on(1, 60)
+    shared.end()
+    assert path.exists()
+    shared = Shared(path)
+    NoteLedger(shared.ledger).off(1, 60)
+    shared.connections.write(b"synth")
+    shared.end()
+    shared = Shared(path)
+    assert shared.connections.read() == b"synth"
+    shared.connections.write(b"")
+    shared.end()
+    assert not path.exists()
 
 
 @settings(max_examples=100, deadline=None)
