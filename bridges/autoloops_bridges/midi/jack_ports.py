@@ -8,7 +8,7 @@ import contextlib
 import threading
 import weakref
 from collections import deque
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
 from typing import ClassVar, Final
 
 import jack
@@ -52,6 +52,8 @@ def _port_names(*, inputs: bool) -> list[str]:
     try:
         ports = client.get_ports(is_midi=True, is_input=not inputs, is_output=inputs)
         return [port.name for port in ports if not port.name.startswith(CLIENT_NAME)]
+    except jack.JackError:
+        raise PortError("The JACK server went away while its ports were listed; see that it runs.") from None
     finally:
         client.close()
 
@@ -97,9 +99,26 @@ class _Port:
         self._port: jack.OwnMidiPort
         self._name = ""
         self._open.add(self)
-        self._client.set_shutdown_callback(self._on_shutdown)
-        self._client.set_blocksize_callback(self._on_blocksize)
-        self._client.set_port_registration_callback(self._on_registration)
+        with self._opening():
+            self._client.set_shutdown_callback(self._on_shutdown)
+            self._client.set_blocksize_callback(self._on_blocksize)
+            self._client.set_port_registration_callback(self._on_registration)
+
+    @contextlib.contextmanager
+    def _opening(self) -> Iterator[None]:
+        """Close the client unless all within succeeds.
+
+        Raises:
+            PortError: it did not.
+        """
+        try:
+            yield
+        except jack.JackError:
+            _Port.close(self)
+            raise PortError("The JACK server went away while a port was opened; see that it runs.") from None
+        except BaseException:
+            _Port.close(self)
+            raise
 
     @property
     def alive(self) -> bool:
@@ -120,7 +139,7 @@ class _Port:
         """The name of the port that ``wanted`` means, if any is to be looked for.
 
         Raises:
-            PortError: there is no such port; the client is closed.
+            PortError: there is no such port.
         """
         if wanted == VIRTUAL:
             return ()
@@ -128,7 +147,6 @@ class _Port:
         names = [port.name for port in others if not self._client.owns(port)]
         index = find_port(names, wanted)
         if index is None:
-            _Port.close(self)
             raise PortError(f"JACK has no MIDI port whose name contains {wanted!r}; `autoloops ports` lists them.")
         return (names[index],)
 
@@ -231,16 +249,17 @@ class JackOutput(_Port):
             PortError: no server is running, or it has no such port.
         """
         super().__init__(CLIENT_NAME, wanted, changed)
-        names = former if former is not None else self._find(wanted, to_own=False)
         self.queue = JackQueue(self._frames)
         self.refused = 0
         self._waiting: deque[Write] = deque()
         self._idle = threading.Event()
         self._quiet_cycles = 0
-        self._port = self._client.midi_outports.register("out")
-        self._name = f"JACK {self._port.name}"
-        self._client.set_process_callback(self._process)
-        self._start(names)
+        with self._opening():
+            names = former if former is not None else self._find(wanted, to_own=False)
+            self._port = self._client.midi_outports.register("out")
+            self._name = f"JACK {self._port.name}"
+            self._client.set_process_callback(self._process)
+            self._start(names)
 
     @property
     def lead_us(self) -> int:
@@ -309,14 +328,15 @@ class JackInput(_Port):
             PortError: no server is running, or it has no such port.
         """
         super().__init__(CLIENT_NAME + "-in", wanted, changed)
-        names = former if former is not None else self._find(wanted, to_own=True)
         self.dropped = 0
         self._wake = wake
         self._incoming: deque[MidiIn] = deque()
-        self._port = self._client.midi_inports.register("in")
-        self._name = f"JACK {self._port.name}"
-        self._client.set_process_callback(self._process)
-        self._start(names)
+        with self._opening():
+            names = former if former is not None else self._find(wanted, to_own=True)
+            self._port = self._client.midi_inports.register("in")
+            self._name = f"JACK {self._port.name}"
+            self._client.set_process_callback(self._process)
+            self._start(names)
 
     def read(self) -> list[MidiIn]:
         """Everything that came since the last call, in order."""

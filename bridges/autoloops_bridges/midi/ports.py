@@ -47,7 +47,11 @@ class MidiPort(Protocol):
         """Whether opening another port in this process may crash it."""
 
     def look(self) -> tuple[str, ...]:
-        """Find out what changed and mend the connections; a sentence for each change. May block."""
+        """Find out what changed and mend the connections; a sentence for each change. May block.
+
+        Raises:
+            PortError: the system does not tell; it may later.
+        """
 
     def close(self) -> None:
         """Let go of the port; every note was ended before."""

@@ -91,9 +91,21 @@ def input_names(api: str) -> list[str]:
 def _names(kind: "type[rtmidi.MidiOut | rtmidi.MidiIn]", api: str) -> list[str]:
     port = _create(kind, api)
     try:
-        return [stable_name(name) for name in port.get_ports() if not name.startswith(CLIENT_NAME)]
+        return [name for name in _listed(port, api) if not name.startswith(CLIENT_NAME)]
     finally:
         port.delete()
+
+
+def _listed(port: "rtmidi.MidiOut | rtmidi.MidiIn", api: str) -> list[str]:
+    """The stable names of all ports.
+
+    Raises:
+        PortError: the system does not list them.
+    """
+    try:
+        return [stable_name(name) for name in port.get_ports()]
+    except rtmidi.RtMidiError as error:
+        raise PortError(f"{api_title(api)} does not list its ports: {error}; see that it runs.") from None
 
 
 class _Port:
@@ -141,10 +153,14 @@ class _Port:
         return self._api == JACK
 
     def look(self) -> tuple[str, ...]:
-        """Notice whether the port it was opened on is still listed."""
+        """Notice whether the port it was opened on is still listed.
+
+        Raises:
+            PortError: the system does not tell.
+        """
         if self._peer and not self.frail and self.alive:
             # The same object that sends is asked: python-rtmidi keeps the interpreter lock, so the two never meet.
-            self.alive = self._peer in [stable_name(name) for name in self._port.get_ports()]
+            self.alive = self._peer in _listed(self._port, self._api)
         return ()
 
 

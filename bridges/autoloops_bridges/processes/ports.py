@@ -9,6 +9,7 @@
 Whatever may block happens on the helper; the timing thread only swaps the port it plays to.
 """
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -22,6 +23,7 @@ from autoloops_bridges.clock import monotonic_us
 from autoloops_bridges.midi.names import NONE
 from autoloops_bridges.midi.ports import MidiPort, MidiSink, MidiSource, open_input, open_output
 from autoloops_bridges.processes.options import PlayOptions
+from autoloops_engine.errors import PortError
 from autoloops_engine.messages import PortsState
 from autoloops_engine.units import US_PER_MS
 
@@ -129,6 +131,7 @@ class PortKeeper:
         self._asked = (output.asked, source.asked)
         self._released: queue.SimpleQueue[MidiPort] = queue.SimpleQueue()
         self._told: PortsState | None = None
+        self._failures: set[str] = set()
         self._kept = record.read()
         try:
             left = msgspec.json.decode(self._kept, type=Cables)
@@ -144,9 +147,10 @@ class PortKeeper:
     def turn(self, now_us: int) -> News | None:
         """Look after the ports; what has changed, if anything has."""
         self._close_released()
-        remarks = [*self._output.look(now_us), *self._source.look(now_us)]
+        remarks = [*self._attempt(self._output.look, now_us), *self._attempt(self._source.look, now_us)]
         if self._may_open():
-            remarks += [*self._output.try_open(now_us), *self._source.try_open(now_us)]
+            remarks += self._attempt(self._output.try_open, now_us)
+            remarks += self._attempt(self._source.try_open, now_us)
         self._keep()
         sink, source = self._output.port, self._source.port
         names = (sink.name,) if sink is not None else (), (source.name,) if source is not None else ()
@@ -161,8 +165,24 @@ class PortKeeper:
         self._close_released()
         for port in (self._output.port, self._output.leaving, self._source.port, self._source.leaving):
             if port is not None:
-                port.close()
+                with contextlib.suppress(Exception):
+                    # The other port is closed all the same.
+                    port.close()
         self._record.write(b"")
+
+    def _attempt(self, step: Callable[[int], tuple[str, ...]], now_us: int) -> tuple[str, ...]:
+        """What the step has to tell; a step that fails is tried again at the next turn, and why is told once.
+
+        Any exception of a driver will do: without this watch, no port would ever come back.
+        """
+        try:
+            return step(now_us)
+        except Exception as error:
+            failure = str(error) if isinstance(error, PortError) else f"The MIDI system failed ({error!r})."
+        if failure in self._failures:
+            return ()
+        self._failures.add(failure)
+        return (f"{failure} It is tried again.",)
 
     def _may_open(self) -> bool:
         """No port may be opened while one whose system died is not closed, nor after a frail one was."""
@@ -174,7 +194,9 @@ class PortKeeper:
     def _close_released(self) -> None:
         while not self._released.empty():
             port = self._released.get()
-            port.close()
+            with contextlib.suppress(Exception):
+                # Its system is gone, whatever the driver says.
+                port.close()
             if port is self._output.leaving:
                 self._output.leaving = None
             if port is self._source.leaving:

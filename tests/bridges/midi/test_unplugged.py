@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from autoloops_bridges.midi.apis import ALSA, COREMIDI, JACK
+from autoloops_engine.errors import PortError
 
 rtmidi_ports = pytest.importorskip("autoloops_bridges.midi.rtmidi_ports")
 
@@ -59,4 +60,18 @@ def test_on_jack_the_list_is_not_asked_for(monkeypatch: pytest.MonkeyPatch) -> N
     assert port.frail
     plugs.get_ports = SimpleNamespace  # type: ignore[method-assign,assignment]
     port.look()
+    assert port.alive
+
+
+def test_a_system_that_lists_no_ports_is_said_in_a_sentence_and_the_port_is_not_taken_for_gone(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def fail() -> list[str]:
+        raise rtmidi_ports.rtmidi.RtMidiError("error looking for ports")
+
+    plugs = Plugs("synth:in")
+    port = opened(plugs, ALSA, "synth", monkeypatch)
+    plugs.get_ports = fail  # type: ignore[method-assign]
+    with pytest.raises(PortError, match="does not list its ports"):
+        port.look()
     assert port.alive

@@ -4,9 +4,11 @@ import threading
 from dataclasses import dataclass, field
 
 import msgspec
+import pytest
 
 from autoloops_bridges.midi.ports import MidiPort, MidiSink, MidiSource
-from autoloops_bridges.processes.ports import RETRY_US, Cables, News, PortKeeper, PortWatch, Slot
+from autoloops_bridges.processes.ports import RETRY_US, Cables, News, Open, PortKeeper, PortWatch, Slot
+from autoloops_engine.errors import PortError
 from autoloops_engine.messages import MidiIn, PortsState
 from autoloops_engine.player.events import Event
 
@@ -22,8 +24,11 @@ class FakePort:
         self.lead_us = 0
         self.closed = False
         self.remarks: tuple[str, ...] = ()
+        self.failure: Exception | None = None
 
     def look(self) -> tuple[str, ...]:
+        if self.failure is not None:
+            raise self.failure
         remarks, self.remarks = self.remarks, ()
         return remarks
 
@@ -39,6 +44,8 @@ class FakePort:
     def close(self) -> None:
         assert not self.closed
         self.closed = True
+        if self.failure is not None:
+            raise self.failure
 
 
 @dataclass
@@ -62,6 +69,21 @@ class FakeSystem:
         self.runs = False
         for port in self.opened:
             port.alive = False
+
+
+@dataclass
+class Failing:
+    """Opens ports, but for the first few times."""
+
+    open: Open[FakePort]
+    error: Exception
+    times: int
+
+    def __call__(self, name: str, former: tuple[str, ...] | None) -> tuple[FakePort | None, tuple[str, ...]]:
+        self.times -= 1
+        if self.times >= 0:
+            raise self.error
+        return self.open(name, former)
 
 
 class FakeRecord:
@@ -211,6 +233,67 @@ def test_connections_are_not_taken_up_after_an_orderly_end_nor_for_other_ports()
     assert system.opened[0].closed
     keeper_on(system, record).turn(0)
     assert system.tried[-1] == ("synth", None)
+
+
+@pytest.mark.parametrize("error", [PortError("The JACK server went away."), RuntimeError("anything a driver raises")])
+def test_a_driver_that_fails_is_told_once_and_tried_again(error: Exception) -> None:
+    system = FakeSystem()
+    output: Slot[MidiSink] = Slot("MIDI out", "synth", Failing(system.open, error, times=3))
+    keeper = PortKeeper(output, Slot[MidiSource]("MIDI in", "keys", system.open), FakeRecord())
+    (remark,) = told(keeper.turn(0)).remarks
+    assert str(error) in remark
+    # The other port is none of its business.
+    assert [port.name for port in system.opened] == ["port 0"]
+    assert keeper.turn(RETRY_US) is None
+    assert keeper.turn(2 * RETRY_US) is None
+    assert told(keeper.turn(3 * RETRY_US)).outputs == ("port 1",)
+
+
+def test_a_look_that_fails_is_told_once_and_tried_again() -> None:
+    system = FakeSystem()
+    keeper = keeper_on(system)
+    keeper.turn(0)
+    port = system.opened[0]
+    port.failure = PortError("ALSA does not list its ports.")
+    assert told(keeper.turn(1)) == PortsState(("port 0",), (), ("ALSA does not list its ports. It is tried again.",))
+    assert keeper.turn(2) is None
+    port.failure, port.remarks = None, ("MIDI port synth:in is gone.",)
+    assert told(keeper.turn(3)).remarks == ("MIDI port synth:in is gone.",)
+
+
+def test_a_port_that_cannot_be_closed_is_opened_again_all_the_same() -> None:
+    system = FakeSystem()
+    keeper = keeper_on(system)
+    keeper.turn(0)
+    system.die()
+    keeper.turn(0)
+    system.runs = True
+    system.opened[0].failure = RuntimeError("no server")
+    keeper.let_go(system.opened[0])
+    assert told(keeper.turn(RETRY_US)).outputs == ("port 1",)
+    system.opened[1].failure = RuntimeError("no server")
+    keeper.close()
+
+
+def test_the_watch_outlives_a_driver_that_fails() -> None:
+    system, woken, look_now = FakeSystem(), threading.Event(), threading.Event()
+    watch = PortWatch(keeper_on(system), woken.set, look_now)
+    watch.start(patience_s=5.0)
+    watch.take()
+    woken.clear()
+    system.opened[0].failure = RuntimeError("no server")
+    look_now.set()
+    assert woken.wait(5.0)
+    (news,) = watch.take()
+    assert news.state.remarks
+    woken.clear()
+    system.opened[0].failure = None
+    system.die()
+    look_now.set()
+    assert woken.wait(5.0)
+    (news,) = watch.take()
+    assert news.sink is None
+    watch.close()
 
 
 def test_damaged_connections_are_no_reason_to_stop() -> None:
