@@ -91,6 +91,13 @@ def hear_a_note(engine: Playing, receiver: Receiver, since: int = 0) -> int:
         engine.hear(0.003)
 
 
+def has_child(engine: Playing, name: str) -> bool:
+    try:
+        return alive(engine.child(name))
+    except ValueError:
+        return False
+
+
 def hanging(heard: list[Heard]) -> list[int]:
     """The places of the note-ons that nothing ended, be it before the same note again or at the end."""
     sounding: dict[int, int] = {}
@@ -112,13 +119,16 @@ def sounding_at(heard: list[Heard], at_us: int) -> bool:
     return bool(hanging([message for message in heard if message.at_us <= at_us]))
 
 
-def all_ended(play: Callable[[], Report]) -> Report:
+def all_ended(play: Callable[[], Report], holds: Callable[[Report], bool] = lambda report: True) -> Report:
     """A run in which no note hung; one in which the server itself dropped cycles may be repeated."""
-    for _ in range(ATTEMPTS):
+    for attempt in range(ATTEMPTS):
         report = play()
-        if not hanging(report.heard) or not report.xruns:
+        hang = hanging(report.heard)
+        sys.stdout.write(
+            f"\nattempt {attempt + 1}: {len(report.heard)} messages, {len(hang)} hang, {report.xruns} dropouts\n"
+        )
+        if (not hang and holds(report)) or not report.xruns:
             break
-    hang = hanging(report.heard)
     assert not hang, f"{len(hang)} of {len(report.heard)} messages hang, {report.xruns} dropouts: {report.heard[-6:]}"
     return report
 
@@ -142,11 +152,14 @@ def test_the_notes_of_a_player_that_dies_are_ended_and_its_connections_come_back
                 join()
                 count = receiver.count()
                 for _ in range(first, min(first + DEATHS_A_SHOW, DEATHS)):
-                    count = hear_a_note(engine, receiver, count)
+                    hear_a_note(engine, receiver, count)
                     dead = engine.child("player")
                     killed_us.append(now_us())
                     os.kill(dead, number)
                     assert until(lambda dead=dead: not alive(dead))  # type: ignore[misc]
+                    assert until(lambda: has_child(engine, "player"))
+                    # By now all that the dead one sent is here.
+                    count = receiver.count()
                 hear_a_note(engine, receiver, count)
                 assert engine.end() == 0
         return receiver.finish()
@@ -184,15 +197,15 @@ def test_when_the_parent_dies_every_note_ends_within_fifty_milliseconds(stage: S
                 assert until(lambda children=children: not any(alive(pid) for pid in children))  # type: ignore[misc]
         return receiver.finish()
 
-    report = all_ended(play)
-    assert sum(sounding_at(report.heard, at_us) for at_us in killed_us) >= DEATHS * 2 // 3
-    last_us = []
-    for at_us, following_us in itertools.pairwise([*killed_us, now_us()]):
+    def last_us(report: Report) -> list[int]:
         # The next performance takes a second to begin.
-        own = [m.at_us for m in report.heard if at_us < m.at_us < min(following_us, at_us + 500_000)]
-        last_us.append(max(own, default=at_us) - at_us)
-    say("parent SIGKILL: the last note-off comes after", [us / 1000 for us in last_us], "ms")
-    assert max(last_us) <= 50_000
+        heard = [[m.at_us for m in report.heard if at_us < m.at_us < at_us + 500_000] for at_us in killed_us]
+        return [max(own_us, default=at_us) - at_us for own_us, at_us in zip(heard, killed_us, strict=True)]
+
+    report = all_ended(play, lambda report: max(last_us(report)) <= 50_000)
+    assert sum(sounding_at(report.heard, at_us) for at_us in killed_us) >= DEATHS * 2 // 3
+    say("parent SIGKILL: the last note-off comes after", [us / 1000 for us in last_us(report)], "ms")
+    assert max(last_us(report)) <= 50_000
 
 
 @pytest.mark.timeout(120 + 60 * DEATHS)
@@ -208,12 +221,13 @@ def test_what_hangs_when_all_three_die_at_once_is_ended_by_the_next_start(stage:
                 if count == 0:
                     # Only once: the next start finds the connection as it was.
                     join()
-                count = hear_a_note(engine, receiver, count)
+                hear_a_note(engine, receiver, count)
                 family = [engine.process.pid, engine.child("main"), engine.child("player")]
                 killed_us.append(now_us())
                 for pid in family:
                     os.kill(pid, signal.SIGKILL)
                 assert until(lambda family=family: not any(alive(pid) for pid in family[1:]))  # type: ignore[misc]
+            count = receiver.count()
         with playing(*VIRTUAL, "--osc-port", str(free_port), "--stopped") as engine:
             engine.ping()
             assert engine.end() == 0
@@ -243,8 +257,9 @@ def test_a_server_that_dies_and_comes_back_is_played_to_again(stage: Stage) -> N
             assert joined_by_itself(), "not connected again"
             waits_s.append((now_us() - up_us) / 1e6)
         hear_a_note(engine, receiver)
-        assert [engine.child("main"), engine.child("player")] == children
+        survivors = [engine.child("main"), engine.child("player")]
         assert engine.end() == 0
+    assert survivors == children, engine.said
     assert hanging(receiver.finish().heard) == []
     say("server and receiver are back: connected after", waits_s, "s")
     told = [line for line in engine.said if line.startswith("MIDI out JACK AutoLoops")]

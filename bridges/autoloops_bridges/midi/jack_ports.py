@@ -29,6 +29,8 @@ CLOSE_WAIT_S: Final = 0.5
 QUIET_CYCLES: Final = 3
 # PipeWire leaves without a word; what calls for no cycle for so long is gone, or as good as gone.
 STALLED_US: Final = 1_000_000
+REST_S: Final = 0.1
+MAX_RESTS: Final = 10
 
 # The library prints a dozen lines for a server that is not there; the caller says it in one sentence.
 jack.set_error_function(lambda _: None)
@@ -103,6 +105,7 @@ class _Port:
             self._client.set_shutdown_callback(self._on_shutdown)
             self._client.set_blocksize_callback(self._on_blocksize)
             self._client.set_port_registration_callback(self._on_registration)
+        self._client.set_port_connect_callback(self._on_connection)
 
     @contextlib.contextmanager
     def _opening(self) -> Iterator[None]:
@@ -196,12 +199,26 @@ class _Port:
         if self._closed:
             return
         self._closed = True
+        if not self._alive:
+            self._wait_for_rest()
         self._alive = False
         self._open.discard(self)
         with contextlib.suppress(jack.JackError):
             self._client.deactivate()
         with contextlib.suppress(jack.JackError):
             self._client.close()
+
+    def _wait_for_rest(self) -> None:
+        """Wait until no cycle is under way.
+
+        Without a server the library cancels its thread wherever that is. Within Python, where it holds the interpreter
+        lock or waits for it, that would be the end of all other threads too.
+        """
+        for _ in range(MAX_RESTS):
+            cycles = self._cycles
+            threading.Event().wait(REST_S)
+            if self._cycles == cycles:
+                return
 
     def _enter_cycle(self) -> int:
         self._cycles += 1
@@ -219,6 +236,10 @@ class _Port:
         for port in list(self._open):
             port._alive = False
             port._changed()
+
+    def _on_connection(self, one: "jack.Port", other: "jack.Port", connected: bool) -> None:
+        if connected and self._port in (one, other):
+            self._changed()
 
     def _on_registration(self, port: "jack.Port", registered: bool) -> None:
         known = self._cabling.appeared(port.name) if registered else port.name in self._cabling.names
