@@ -205,7 +205,8 @@ class MainProcess:
         self._send_all(self._edge.advance(now_us))
         self._carry(now_us)
         self._view.advance(now_us)
-        self._keeper.advance(now_us)
+        for remark in self._keeper.advance(now_us):
+            self._view.line(remark)
 
     def _carry(self, now_us: int) -> None:
         for message in self._session.take_messages():

@@ -42,22 +42,27 @@ class Keeper:
         self._left = left
         self._due_us = 0
         self._kept = b""
+        self._told = False
         self._waiting = False
 
     def next_deadline_us(self) -> int | None:
         """When what was left for later is to be written; None when nothing was."""
         return self._due_us if self._waiting else None
 
-    def advance(self, now_us: int) -> None:
-        """Write if it is time."""
+    def advance(self, now_us: int) -> tuple[str, ...]:
+        """Write if it is time; what to tell the performer."""
         self._waiting = now_us < self._due_us
         if self._waiting:
-            return
+            return ()
         self._due_us = now_us + _KEEP_US
         left = msgspec.json.encode(self._left())
-        if left != self._kept:
-            self._shared.session.write(left)
-            self._kept = left
+        if left == self._kept:
+            return ()
+        self._kept = left
+        if self._shared.session.write(left) or self._told:
+            return ()
+        self._told = True
+        return ("The session is too long to be kept: should the main process die, later changes are lost.",)
 
 
 def read_left(shared: Shared) -> Left | None:
