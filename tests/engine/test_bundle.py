@@ -133,6 +133,51 @@ def test_a_newer_schema_is_refused_even_where_it_reads_differently(bundle: Path)
     refuses(bundle, f"manifest version {SCHEMA_VERSION + 1} .* update autoloops")
 
 
+KNOB = {"direction": [1.0, 0, 0, 0], "curve": [[0.0, -2.0], [0.5, 0.0], [1.0, 3.0]]}
+GRAPHS = msgspec.to_builtins(tiny_manifest().graphs)
+
+
+def reshaped(graph: str, which: str, index: int, **changes: Any) -> dict[str, Any]:
+    """The graphs of the tiny model with one tensor changed."""
+    graphs = json.loads(json.dumps(GRAPHS))
+    graphs[graph][which][index] |= changes
+    return {"graphs": graphs}
+
+
+CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
+    "eight steps": ({"steps_per_bar": 8}, "bars have 8 steps, not 16"),
+    "endless loops": ({"bars": 1_000_000}, "1000000 bars, more than 64"),
+    "other loops than its encoder": ({"bars": 4}, "graph encoder has features where features of .batch, 64, 90. "),
+    "another latent size": ({"latent_size": 5, "embedding_size": 5}, "has mu where mu of .batch, 5."),
+    "another state": ({"state_size": 7}, "graph start has state where state of .batch, 1, 7."),
+    "other embeddings": ({"embedding_size": 5}, "embeddings have 5 numbers, and its latent points 4"),
+    "bars of their own": ({"kind": "hierarchical"}, "state of .batch, 2, 6."),
+    "other classes": ({"outputs": [{"part": "melody", "codec": "melody-90", "classes": 95}]}, "95 classes"),
+    "another codec": ({"outputs": [{"part": "melody", "codec": "groove-512", "classes": 512}]}, "32, 27"),
+    "no known codec": ({"outputs": [{"part": "melody", "codec": "chords-9", "classes": 9}]}, "update autoloops"),
+    "two parts": ({"outputs": [{"part": p, "codec": "melody-90", "classes": 90} for p in "ab"]}, "plays 2 parts"),
+    "tokens that are no whole numbers": (reshaped("bar", "outputs", 0, dtype="float32"), "has tokens where"),
+    "one loop at a time": (reshaped("encoder", "inputs", 0, shape=[1, 32, 90]), "has features where"),
+    "a knob too far": ({"knobs": [KNOB | {"curve": [[0, -2], [0.5, 0], [1, 1e9]]}]}, "reach of 1e.09, more than"),
+    "a direction too long": ({"knobs": [KNOB | {"direction": [1e300, 0, 0, 0]}]}, "reach of 3e.300, more than"),
+    "a knob of another model": ({"knobs": [KNOB | {"direction": [1, 0, 0]}]}, "knob 1 has 3 coordinates, not 4"),
+}
+
+
+@pytest.mark.parametrize("what", CONTRADICTIONS)
+def test_a_bundle_whose_sizes_cannot_be_true_together_is_refused(bundle: Path, what: str) -> None:
+    changes, sentence = CONTRADICTIONS[what]
+    edit_manifest(bundle, **changes)
+    refuses(bundle, sentence)
+
+
+def test_a_graph_with_an_output_too_many_is_refused(bundle: Path) -> None:
+    graphs = json.loads(json.dumps(GRAPHS))
+    graphs["bar"]["outputs"].append(graphs["bar"]["outputs"][-1])
+    edit_manifest(bundle, graphs=graphs)
+    refuses(bundle, "graph bar has 4 outputs, not 3")
+
+
 def test_unknown_fields_are_left_alone(bundle: Path) -> None:
     edit_manifest(bundle, favourite_colour="blue")
     assert load_bundle(bundle).manifest.name == "tiny"

@@ -98,6 +98,21 @@ def test_the_loudest_of_two_hits_at_a_step_stays_and_foreign_notes_fall_away() -
         quantise([RawNote(0, 1, 60)], 2)
 
 
+@given(st.lists(st.tuples(st.integers(0, 2**40), st.sampled_from(drums.PLAYED_PITCHES)), min_size=1, max_size=12))
+def test_windows_are_those_that_hold_hits_however_far_apart_they_are(hits: list[tuple[int, int]]) -> None:
+    notes = [RawNote(step * STEP_UB, 1, pitch, 100) for step, pitch in hits]
+    loops, report = quantise(notes, 2)
+    first_step = report.first_bar * 16
+    expected: dict[int, np.ndarray] = {}
+    for step, pitch in hits:
+        window, within = divmod(step - first_step, 32)
+        expected.setdefault(window, np.zeros((32, 9), bool))[within, drums.VOICE_OF_PITCH[pitch]] = True
+    assert [each.tokens for each in loops] == [
+        tuple(tokens_of(expected[window]).tolist()) for window in sorted(expected)
+    ]
+    assert report.bars == max(step for step, _ in hits) // 16 + 1 - min(step for step, _ in hits) // 16
+
+
 def test_a_splice_brings_no_hit_before_its_step() -> None:
     bar = loop({(3, 0): (1, 0), (3, 1): (1, -1), (4, 2): (1, 0.5), (5, 3): (1, 0.5)})
     starts = {n.pitch: n.start_ub for n in decode_bar(bar, from_step=4).notes}

@@ -1,7 +1,8 @@
 """Requests, the worker (latest wins, failures reported) and the decode budget."""
 
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
+from typing import Any
 
 import numpy as np
 import pytest
@@ -9,14 +10,26 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoloops_engine.errors import ModelError
-from autoloops_engine.inference.budget import TRUSTED_DECODES, WINDOW, DecodeBudget
-from autoloops_engine.inference.decoder import DecodedSteps, Decoder, Floats, Tokens
+from autoloops_engine.inference.budget import (
+    KEPT_DECODES,
+    SETTLED_DECODES,
+    TRUSTED_DECODES,
+    UNKNOWN_BUDGET_US,
+    WINDOW,
+    DecodeBudget,
+)
+from autoloops_engine.inference.decoder import DecodedSteps, Decoder, Floats, LoopStart, Posterior, Tokens
 from autoloops_engine.inference.requests import Decoded, DecodeRequest, Failed, decode
-from autoloops_engine.inference.warm_up import warm_up
+from autoloops_engine.inference.warm_up import COLD_DECODES, warm_up
 from autoloops_engine.inference.worker import InferenceWorker
 from autoloops_engine.testing import StubDecoder, tiny_manifest
 
 Z = np.array([0.3, -0.2, 0.9, 0.1], dtype=np.float32)
+
+
+def no_time() -> int:
+    """A clock that stands still."""
+    return 0
 
 
 def request(ticket: int = 0, part: str = "melody", bar: int = 0, seed: int = 1) -> DecodeRequest:
@@ -65,9 +78,59 @@ def test_the_rest_of_a_bar_is_what_the_whole_bar_would_have_been(step: int) -> N
     np.testing.assert_allclose(answer.states, whole.states[step:], atol=1e-6)
 
 
-def test_warm_up_answers_every_duration() -> None:
-    ticks = iter(range(0, 10_000, 5))
-    assert warm_up(StubDecoder(), lambda: next(ticks), decodes=7) == [5] * 7
+def test_warm_up_answers_every_duration_but_those_of_the_cold_runs() -> None:
+    durations_us = [*([900] * COLD_DECODES), *range(1, 8)]
+    ticks = iter([tick for us in durations_us for tick in (0, us)])
+    assert warm_up(StubDecoder(), lambda: next(ticks), decodes=7) == list(range(1, 8))
+
+
+class LyingDecoder(StubDecoder):
+    """Answers something else than its manifest promises."""
+
+    def __init__(self, graph: str, lie: Callable[[Any], Any]) -> None:
+        super().__init__()
+        self.graph, self.lie = graph, lie
+
+    def encode(self, features: Floats) -> Posterior:
+        answer = super().encode(features)
+        return self.lie(answer) if self.graph == "encoder" else answer
+
+    def start(self, z: Floats) -> LoopStart:
+        answer = super().start(z)
+        return self.lie(answer) if self.graph == "start" else answer
+
+    def bar(
+        self, state: Floats, embedding: Floats, previous: Tokens, temperature: Floats, noise: Floats, bias: Floats
+    ) -> DecodedSteps:
+        answer = super().bar(state, embedding, previous, temperature, noise, bias)
+        return self.lie(answer) if self.graph == "bar" else answer
+
+
+LIES: dict[str, tuple[str, Callable[[Any], Any], str]] = {
+    "a token beyond the classes": ("bar", lambda a: a._replace(tokens=a.tokens * 0 + 90), "no class"),
+    "a token below 0": ("bar", lambda a: a._replace(tokens=a.tokens * 0 - 1), "no class"),
+    "too few tokens": ("bar", lambda a: a._replace(tokens=a.tokens[:, :15]), "other sizes"),
+    "states of another size": ("bar", lambda a: a._replace(states=a.states[..., :3]), "other sizes"),
+    "infinite states": ("bar", lambda a: a._replace(states=a.states + np.inf), "numbers that are none"),
+    "an output too many": ("bar", lambda a: a._replace(extras=(a.states,)), "other sizes"),
+    "a start of nothing": ("start", lambda a: a._replace(state=a.state * np.nan), "numbers that are none"),
+    "no embedding": ("start", lambda a: a._replace(embeddings=a.embeddings[:, :0]), "other sizes"),
+    "a point that is none": ("encoder", lambda a: a._replace(mu=a.mu * np.nan), "numbers that are none"),
+    "a point of another size": ("encoder", lambda a: a._replace(mu=a.mu[:, :2]), "other sizes"),
+}
+
+
+@pytest.mark.parametrize("lie", LIES)
+def test_a_model_that_answers_what_it_does_not_promise_is_found_before_it_plays(lie: str) -> None:
+    graph, change, reason = LIES[lie]
+    with pytest.raises(ModelError, match=reason):
+        warm_up(LyingDecoder(graph, change), no_time, decodes=1)
+
+
+def test_a_bar_on_the_way_to_the_one_asked_for_is_checked_too() -> None:
+    added = iter([90, 0])
+    with pytest.raises(ModelError, match="no class"):
+        decode(LyingDecoder("bar", lambda a: a._replace(tokens=a.tokens * 0 + next(added))), request(bar=1))
 
 
 class BlockingDecoder(StubDecoder):
@@ -125,7 +188,7 @@ def answers() -> Answers:
 
 @pytest.fixture
 def worker(answers: Answers) -> Iterator[InferenceWorker]:
-    worker = InferenceWorker(answers)
+    worker = InferenceWorker(answers, no_time)
     worker.start()
     yield worker
     worker.stop()
@@ -199,7 +262,7 @@ def test_a_receiver_that_fails_does_not_end_the_worker(answers: Answers) -> None
         answers(answer)
         raise ZeroDivisionError
 
-    worker = InferenceWorker(receive)
+    worker = InferenceWorker(receive, no_time)
     worker.use("melody", StubDecoder())
     worker.start()
     worker.submit(request(1))
@@ -211,7 +274,7 @@ def test_a_receiver_that_fails_does_not_end_the_worker(answers: Answers) -> None
 
 def test_stopping_joins_the_thread_even_of_a_worker_never_started(answers: Answers) -> None:
     decoder = BlockingDecoder()
-    worker = InferenceWorker(answers)
+    worker = InferenceWorker(answers, no_time)
     worker.use("melody", decoder)
     worker.start()
     worker.submit(request(1))
@@ -220,7 +283,7 @@ def test_stopping_joins_the_thread_even_of_a_worker_never_started(answers: Answe
     worker.stop()
     assert [a.request.ticket for a in answers.all] == [1]
     assert "inference" not in {thread.name for thread in threading.enumerate()}
-    InferenceWorker(answers).stop()
+    InferenceWorker(answers, no_time).stop()
 
 
 def test_a_bigger_model_works_in_the_stub_too() -> None:
@@ -229,11 +292,19 @@ def test_a_bigger_model_works_in_the_stub_too() -> None:
     assert decoder.encode(np.zeros((3, 32, 90), np.float32)).mu.shape == (3, 32)
 
 
-def test_a_budget_starts_from_what_is_kept_else_from_the_slowest_warm_up() -> None:
+def observed(budget: DecodeBudget, decodes: int, decode_us: int, part: str = "melody") -> None:
+    for _ in range(decodes):
+        budget.observe(part, decode_us)
+
+
+def test_a_budget_starts_from_its_warm_up_or_from_what_is_kept_where_that_is_less() -> None:
     budget = DecodeBudget()
     budget.add("melody", cached_us=4_000, warm_up_us=[9_000])
     budget.add("bass", warm_up_us=[1_000, 2_500, 2_000])
-    assert (budget.part_us("melody"), budget.part_us("bass")) == (4_000, 7_500)
+    budget.add("drums", cached_us=100_000, warm_up_us=[2_000])
+    budget.add("unknown")
+    assert [budget.part_us(part) for part in ("melody", "bass", "drums")] == [4_000, 7_500, 6_000]
+    assert budget.part_us("unknown") == UNKNOWN_BUDGET_US
 
 
 def test_the_budget_is_the_sum_of_the_parts_that_share_the_worker() -> None:
@@ -241,32 +312,44 @@ def test_the_budget_is_the_sum_of_the_parts_that_share_the_worker() -> None:
     budget.add("melody", cached_us=4_000)
     budget.add("bass", cached_us=3_000)
     assert budget.total_us == 7_000
-    budget.remove("bass")
-    budget.remove("never there")
-    assert budget.total_us == 4_000
+    budget.add("bass", cached_us=1_000)
+    assert budget.total_us == 5_000
 
 
 def test_before_enough_is_known_a_budget_only_grows() -> None:
     budget = DecodeBudget()
     budget.add("melody", cached_us=4_000)
-    budget.observe("melody", 1_000)
+    observed(budget, TRUSTED_DECODES - 2, 1_000)
     assert budget.part_us("melody") == 4_000
     budget.observe("melody", 9_000)
     assert budget.part_us("melody") == 9_000
 
 
+def test_a_value_from_a_slow_day_is_forgotten_after_thirty_two_decodes() -> None:
+    budget = DecodeBudget()
+    budget.add("melody", cached_us=100_000)
+    observed(budget, TRUSTED_DECODES, 2_000)
+    assert budget.part_us("melody") == 3_000
+
+
 def test_a_budget_follows_the_slowest_thousandth_down_and_up() -> None:
     budget = DecodeBudget()
     budget.add("melody", cached_us=50_000)
-    for _ in range(TRUSTED_DECODES):
-        budget.observe("melody", 1_000)
+    observed(budget, SETTLED_DECODES, 1_000)
     assert budget.part_us("melody") == 1_000
-    for _ in range(WINDOW):
-        budget.observe("melody", 2_000)
+    observed(budget, WINDOW, 2_000)
     assert budget.part_us("melody") == 2_000
-    for _ in range(5):
-        budget.observe("melody", 30_000)
+    observed(budget, 5, 30_000)
     assert budget.part_us("melody") == 30_000
+
+
+def test_what_is_kept_is_what_decoding_took_and_not_what_a_session_started_from() -> None:
+    budget = DecodeBudget()
+    budget.add("melody", cached_us=100_000)
+    observed(budget, KEPT_DECODES - 1, 2_000)
+    assert budget.kept_us("melody") is None
+    budget.observe("melody", 2_500)
+    assert budget.kept_us("melody") == 2_500
 
 
 def test_one_hiccup_in_thousands_of_decodes_does_not_move_a_budget() -> None:

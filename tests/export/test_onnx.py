@@ -193,7 +193,8 @@ def test_a_wrong_shape_is_a_model_error_and_nothing_else(decoder: OnnxDecoder) -
 
 
 def test_graphs_that_are_not_what_the_manifest_says_are_refused(graphs: dict[str, bytes], tmp_path: Path) -> None:
-    write_bundle(tmp_path / "b", msgspec.structs.replace(manifest(), graphs=bigger().graphs), graphs)
+    enlarged = msgspec.structs.replace(manifest(), state_size=UNITS + 1, graphs=bigger().graphs)
+    write_bundle(tmp_path / "b", enlarged, graphs)
     with pytest.raises(ModelError, match="has no state as its manifest says"):
         open_decoder(tmp_path / "b")
     write_bundle(tmp_path / "c", manifest(), graphs | {"bar.onnx": b"no graph"})

@@ -3,12 +3,17 @@
 ``AUTOLOOPS_DEATHS`` says how many times in a row (default 3).
 """
 
+import json
 import os
+import shutil
 import signal
 import time
+from pathlib import Path
 
 import pytest
 from tests.integration.playing import PATIENCE_S, Playing, alive, playing
+
+from autoloops_engine.bundle.installed import find_bundle
 
 DEATHS = int(os.environ.get("AUTOLOOPS_DEATHS", "3"))
 OPTIONS = ("--parts", "melody", "--seed", "5", "--tempo", "480")
@@ -120,3 +125,51 @@ def test_both_children_may_die_at_once() -> None:
         assert engine.hear_until("/al/melody/transpose").arguments == (7,)
         engine.hear_until("/al/melody/note")
         assert engine.end() == 0
+
+
+def another_model(folder: Path) -> Path:
+    """A copy of the melody model under another name."""
+    copy = shutil.copytree(find_bundle("melody-2bar"), folder / "another")
+    manifest = json.loads((copy / "manifest.json").read_text())
+    (copy / "manifest.json").write_text(json.dumps(manifest | {"name": "another"}))
+    return copy
+
+
+def abort_main(engine: Playing) -> None:
+    """End main as a graph does that makes onnxruntime abort, and wait until its successor answers."""
+    dead = engine.child("main")
+    os.kill(dead, signal.SIGABRT)
+    successor(engine, "main", dead)
+    engine.ping()
+
+
+def model_of(engine: Playing) -> str:
+    """What the melody's model is called."""
+    engine.send("/al/melody/model")
+    return str(engine.hear_until("/al/melody/model").arguments[0])
+
+
+def test_when_a_bundle_aborts_the_process_the_session_goes_on_at_last_with_the_model_of_the_start(
+    tmp_path: Path,
+) -> None:
+    with playing(*OPTIONS) as engine:
+        engine.listen()
+        engine.hear_until("/al/bar")
+        engine.send("/al/melody/model", str(another_model(tmp_path)))
+        engine.hear_until("/al/melody/model", "another")
+        engine.send("/al/melody/temperature", 0.5)
+        engine.hear(BAR_S)
+        known = len(engine.heard)
+        models = []
+        for _ in range(3):
+            abort_main(engine)
+            models.append(model_of(engine))
+        engine.send("/al/melody/temperature")
+        assert engine.hear_until("/al/melody/temperature").arguments == (0.5,)
+        engine.hear(2 * BAR_S)
+        assert engine.end() == 0
+    assert models == ["another", "another", "melody-2bar"]
+    began, sounded = bars_with_notes(engine, known)
+    assert began == list(range(began[0], began[0] + len(began)))
+    assert set(began[:-1]) <= sounded
+    assert any("models of the start are used" in line for line in engine.said)

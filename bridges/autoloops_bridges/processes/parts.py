@@ -19,7 +19,7 @@ from autoloops_engine.inference.warm_up import WARM_UP_DECODES, warm_up
 from autoloops_engine.latent import latent_space
 from autoloops_engine.session.settings import PartSetup
 
-# With a value from last time only the slow first runs have to be got over.
+# With a value from last time it is enough to see that it is not from a slower day.
 _WARM_UP_WHEN_CACHED: Final = 5
 
 
@@ -65,7 +65,7 @@ def load_part(name: str, channel: int, path: str) -> LoadedPart:
 
     Raises:
         BundleError: the bundle is missing, damaged, too new or unsafe.
-        ModelError: the model cannot be run.
+        ModelError: the model cannot be run, or answers what its manifest does not promise.
     """
     bundle = load_bundle(Path(path))
     decoder = OnnxDecoder(bundle)
@@ -99,7 +99,8 @@ def decode_budget(parts: list[LoadedPart]) -> DecodeBudget:
 
 def keep_budget(parts: list[LoadedPart], budget: DecodeBudget) -> None:
     """Keep what was learnt for the next run on this machine; where nothing can be written, nothing is kept."""
-    budgets = _read_budgets() | {part.digest: budget.part_us(part.setup.name) for part in parts}
+    learnt = [(part.digest, budget.kept_us(part.setup.name)) for part in parts]
+    budgets = _read_budgets() | {digest: kept_us for digest, kept_us in learnt if kept_us is not None}
     path = _budget_path()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)

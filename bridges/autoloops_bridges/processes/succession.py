@@ -18,6 +18,10 @@ from autoloops_engine.session.state import SessionState
 from autoloops_engine.units import US_PER_S
 
 _KEEP_US: Final = US_PER_S // 30
+# A main process that lives this long is none that its models killed.
+_PROVEN_US: Final = 10 * US_PER_S
+# A model may end the process without an exception. So many successors try the models of the one that died.
+_MAX_TRIES: Final = 2
 
 
 class Left(Struct, frozen=True):
@@ -35,12 +39,13 @@ class Left(Struct, frozen=True):
 
 
 class Keeper:
-    """Writes what is left when it changed, thirty times a second at most."""
+    """Writes what is left when it changed, thirty times a second at most, and when its process has proved itself."""
 
     def __init__(self, shared: Shared, left: Callable[[], Left]) -> None:
         self._shared = shared
         self._left = left
         self._due_us = 0
+        self._proven_us: int | None = None
         self._kept = b""
         self._told = False
         self._waiting = False
@@ -55,6 +60,10 @@ class Keeper:
         if self._waiting:
             return ()
         self._due_us = now_us + _KEEP_US
+        if self._proven_us is None:
+            self._proven_us = now_us + _PROVEN_US
+        elif now_us >= self._proven_us:
+            self._shared.tries = 0
         left = msgspec.json.encode(self._left())
         if left == self._kept:
             return ()
@@ -76,14 +85,30 @@ def read_left(shared: Shared) -> Left | None:
 def load_models(born: Born) -> list[LoadedPart]:
     """The models that played before a takeover, else those that the performer asked for.
 
+    The latter also when two main processes in a row died within ten seconds of taking over with other models: a graph
+    can abort the process, which no exception tells.
+
     Raises:
         BundleError: a bundle is missing, damaged, too new or unsafe.
         ModelError: a model cannot be run.
     """
-    left = read_left(Shared(Path(born.shared))) if born.generation > 0 else None
-    if left is not None:
-        try:
-            return load_parts(replace(born.options, models=born.options.models | left.models))
-        except AutoLoopsError as error:
-            sys.stderr.write(f"{error} The model of the start is used.\n")
+    shared = Shared(Path(born.shared))
+    left = read_left(shared) if born.generation > 0 else None
+    models = born.options.models | (left.models if left is not None else {})
+    if models == born.options.models:
+        shared.tries = 0
+        return load_parts(born.options)
+    shared.tries += 1
+    if shared.tries > _MAX_TRIES:
+        sys.stderr.write("The program died with the models that were loaded last. The models of the start are used.\n")
+        return load_parts(born.options)
+    try:
+        return load_parts(replace(born.options, models=models))
+    except Exception as error:
+        # A bundle may break a library in any way.
+        sys.stderr.write(f"{_sentence(error)} The models of the start are used.\n")
     return load_parts(born.options)
+
+
+def _sentence(error: Exception) -> str:
+    return str(error) if isinstance(error, AutoLoopsError) else f"A model cannot be used ({error!r})."

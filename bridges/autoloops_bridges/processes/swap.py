@@ -12,6 +12,8 @@ from autoloops_bridges.processes.parts import LoadedPart, load_part
 from autoloops_engine.bundle.installed import find_bundle
 from autoloops_engine.codecs.registry import Codec, LoopSteps
 from autoloops_engine.errors import AutoLoopsError
+from autoloops_engine.inference.requests import encode
+from autoloops_engine.latent import point_at
 
 
 class Wish(NamedTuple):
@@ -88,7 +90,10 @@ def _grant(wish: Wish) -> Granted | Denied:
         features = np.concatenate([wish.codec.features(steps) for steps in wish.steps])
         wanted = part.decoder.manifest.bars * part.decoder.manifest.steps_per_bar
         looped = np.resize(features, (wanted, features.shape[1]))
-        return Granted(part, [float(x) for x in part.decoder.encode(looped[None]).mu[0]])
+        z = encode(part.decoder, looped)
+        # What no latent point can be is found here and not where the music is made.
+        point_at(part.setup.space, z)
+        return Granted(part, z)
     except AutoLoopsError as error:
         return Denied(wish.part, str(error))
     except Exception as error:

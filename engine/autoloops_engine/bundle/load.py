@@ -16,6 +16,7 @@ from pathlib import Path, PurePosixPath
 from typing import Final, Protocol
 
 from autoloops_engine.bundle.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest, parse_manifest
+from autoloops_engine.bundle.shapes import misfit
 from autoloops_engine.errors import BundleError
 
 MAX_BUNDLE_BYTES: Final = 200 * 1024 * 1024
@@ -53,7 +54,7 @@ def load_bundle(path: Path) -> Bundle:
     """Reads a bundle from a directory or a zip of one.
 
     Raises:
-        BundleError: it is missing, damaged, too new or unsafe.
+        BundleError: it is missing, damaged, too new, unsafe, or its sizes do not agree.
     """
     try:
         if path.is_dir():
@@ -84,6 +85,9 @@ def read_file(path: Path, name: str) -> bytes:
 def _load(container: _Container, source: Path) -> Bundle:
     content = _bounded(container, MANIFEST_NAME, MAX_MANIFEST_BYTES, source)
     manifest = parse_manifest(content, str(source))
+    fault = misfit(manifest)
+    if fault:
+        raise BundleError(f"{source} cannot be played: {fault}; export it again or use another bundle.")
     if len(manifest.files) > MAX_FILES:
         raise BundleError(f"{source} lists more than {MAX_FILES} files, which no bundle needs; do not use it.")
     if sum(file.bytes for file in manifest.files.values()) > MAX_BUNDLE_BYTES:

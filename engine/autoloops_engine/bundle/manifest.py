@@ -11,12 +11,15 @@ import msgspec
 from msgspec import Meta, Struct
 
 from autoloops_engine.errors import BundleError
+from autoloops_engine.units import MAX_COORDINATE, STEPS_PER_BAR
 
 SCHEMA_VERSION: Final = 1
 MANIFEST_NAME: Final = "manifest.json"
 MAX_MANIFEST_BYTES: Final = 4 * 1024 * 1024
 
 KNOB_REST: Final = 0.5
+# The longest loops that MusicVAE was trained on have 16 bars; whoever decodes a bar of a flat model decodes all before.
+MAX_BARS: Final = 64
 
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Identifier = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
@@ -209,6 +212,10 @@ def parse_manifest(content: bytes, source: str) -> Manifest:
 
 def _contradiction(manifest: Manifest) -> str | None:
     """What cannot be true of the manifest together; None when all is well."""
+    if manifest.steps_per_bar != STEPS_PER_BAR:
+        return f"its bars have {manifest.steps_per_bar} steps, not {STEPS_PER_BAR}"
+    if manifest.bars > MAX_BARS:
+        return f"its loops have {manifest.bars} bars, more than {MAX_BARS}"
     missing = {"encoder", "start", "bar"} - set(manifest.graphs)
     if missing:
         return f"the graph {min(missing)} is missing"
@@ -237,4 +244,8 @@ def _fault(
         return "a curve that does not run from 0 to 1"
     if (rest, 0.0) not in curve:
         return "a curve that is not 0 at rest"
+    furthest = max(abs(coordinate) for coordinate in direction) * max(abs(offset) for _, offset in curve)
+    # Written so that not-a-number fails too.
+    if not furthest <= MAX_COORDINATE:
+        return f"a reach of {furthest:g}, more than {MAX_COORDINATE:g}"
     return None

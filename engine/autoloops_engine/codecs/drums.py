@@ -6,7 +6,7 @@ Bit v of a class (0 to 511) is set where voice v is struck, so that one Gumbel-m
 with Inverse Sequence Transformations", 2019).
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, NamedTuple
 
@@ -155,24 +155,28 @@ def quantise(notes: Sequence[RawNote], bars: int) -> tuple[tuple[DrumLoop, ...],
         if place not in loudest or note.velocity > loudest[place].velocity:
             loudest[place] = note
     first_bar, last_bar = (extreme(loudest)[0] // STEPS_PER_BAR for extreme in (min, max))
-    size = bars * STEPS_PER_BAR
-    count = -(-(last_bar + 1 - first_bar) // bars)
-    hits = np.zeros((count * size, len(VOICES)), dtype=bool)
-    velocities, offsets = (np.zeros(hits.shape, dtype=np.float32) for _ in range(2))
+    first_step, size = first_bar * STEPS_PER_BAR, bars * STEPS_PER_BAR
+    windows: dict[int, dict[tuple[int, int], RawNote]] = {}
     for (step, voice), note in loudest.items():
-        at = step - first_bar * STEPS_PER_BAR, voice
-        hits[at] = True
-        velocities[at] = note.velocity / MAX_VELOCITY
-        offsets[at] = np.clip((step * STEP_UB - note.start_ub) / HALF_STEP_UB, -1, 1)
-    tokens = tokens_of(hits)
-    windows = (slice(first, first + size) for first in range(0, count * size, size))
-    loops = tuple(
-        DrumLoop(tuple(tokens[rows].tolist()), velocities[rows], offsets[rows]) for rows in windows if hits[rows].any()
-    )
+        window, within = divmod(step - first_step, size)
+        windows.setdefault(window, {})[within, voice] = note
+    loops = tuple(_loop(windows[window], first_step + window * size, size) for window in sorted(windows))
     report = DrumReport(
         len(notes), len(notes) - len(known), len(known) - len(loudest), first_bar, last_bar + 1 - first_bar
     )
     return loops, report
+
+
+def _loop(struck: Mapping[tuple[int, int], RawNote], first_step: int, size: int) -> DrumLoop:
+    """A window of ``size`` steps that starts at ``first_step``, from its hits by step of the window and voice."""
+    hits = np.zeros((size, len(VOICES)), dtype=bool)
+    velocities, offsets = (np.zeros(hits.shape, dtype=np.float32) for _ in range(2))
+    for (step, voice), note in struck.items():
+        hits[step, voice] = True
+        velocities[step, voice] = note.velocity / MAX_VELOCITY
+        early_ub = (first_step + step) * STEP_UB - note.start_ub
+        offsets[step, voice] = np.clip(early_ub / HALF_STEP_UB, -1, 1)
+    return DrumLoop(tuple(tokens_of(hits).tolist()), velocities, offsets)
 
 
 def _nearest_step(position_ub: int) -> int:

@@ -9,17 +9,23 @@ from typing import Final
 WARM_UP_FACTOR: Final = 3
 QUANTILE: Final = 0.999
 WINDOW: Final = 4_096
-# Below this many decodes the running quantile is little more than a guess: what we started from stays a floor.
-TRUSTED_DECODES: Final = 256
+# From here on what decoding took on stage counts alone, and no more what we started from.
+TRUSTED_DECODES: Final = 32
+# As long as the slowest thousandth is less than one decode, the quantile is the slowest so far: a slower one may come.
+SETTLED_DECODES: Final = 1_000
+UNSETTLED_MARGIN: Final = 1.5
+# What fewer decodes tell is not worth keeping for the next session.
+KEPT_DECODES: Final = 256
 UNKNOWN_BUDGET_US: Final = 50_000
 
 
 class DecodeBudget:
     """The decode budget of the parts that share one worker.
 
-    A part starts from the value kept for this machine and bundle, else from its slowest warm-up decode
-    times 3, and follows the 99.9th percentile of its latest 4,096 decodes once 256 are known. Before, it
-    only grows. As the worker decodes one bar at a time, the budget is the sum over all parts.
+    A part starts from its slowest warm-up decode times 3, or from the value kept for this machine and bundle where
+    that is less: a value kept from a session under load does not last. After 32 decodes it follows the 99.9th
+    percentile of the latest 4,096, times 1.5 until 1,000 are known; before, it only grows. As the worker decodes one
+    bar at a time, the budget is the sum over all parts.
     """
 
     def __init__(self) -> None:
@@ -30,21 +36,12 @@ class DecodeBudget:
 
         Args:
             part: Name of the part.
-            cached_us: :meth:`part_us` of an earlier session on this machine with this bundle.
-            warm_up_us: Durations of warm-up decodes, used when nothing is cached.
+            cached_us: :meth:`kept_us` of an earlier session on this machine with this bundle.
+            warm_up_us: Durations of this session's warm-up decodes.
         """
         slowest_us = max(warm_up_us, default=None)
-        if cached_us is not None:
-            initial_us = cached_us
-        elif slowest_us is not None:
-            initial_us = WARM_UP_FACTOR * slowest_us
-        else:
-            initial_us = UNKNOWN_BUDGET_US
-        self._parts[part] = _PartBudget(initial_us)
-
-    def remove(self, part: str) -> None:
-        """Forgets a part; one that is unknown is none the less."""
-        self._parts.pop(part, None)
+        known_us = (cached_us, None if slowest_us is None else WARM_UP_FACTOR * slowest_us)
+        self._parts[part] = _PartBudget(min((us for us in known_us if us is not None), default=UNKNOWN_BUDGET_US))
 
     def observe(self, part: str, decode_us: int) -> None:
         """Takes in the duration of a decode; of an unknown part nothing is learnt."""
@@ -52,12 +49,20 @@ class DecodeBudget:
             self._parts[part].observe(decode_us)
 
     def part_us(self, part: str) -> int:
-        """The budget of one part alone, the value to keep for this machine and bundle.
+        """The budget of one part alone.
 
         Raises:
             KeyError: the part is unknown.
         """
         return self._parts[part].value_us()
+
+    def kept_us(self, part: str) -> int | None:
+        """The value to keep for this machine and bundle; None: too little was decoded to tell.
+
+        Raises:
+            KeyError: the part is unknown.
+        """
+        return self._parts[part].kept_us()
 
     @property
     def total_us(self) -> int:
@@ -78,8 +83,13 @@ class _PartBudget:
         insort(self._sorted, decode_us)
 
     def value_us(self) -> int:
-        if not self._sorted:
-            return self._initial_us
-        rank = math.ceil(QUANTILE * len(self._sorted)) - 1
-        running_us = self._sorted[rank]
-        return running_us if len(self._sorted) >= TRUSTED_DECODES else max(self._initial_us, running_us)
+        if len(self._sorted) < TRUSTED_DECODES:
+            return max([self._initial_us, *self._sorted[-1:]])
+        margin = UNSETTLED_MARGIN if len(self._sorted) < SETTLED_DECODES else 1
+        return round(margin * self._running_us())
+
+    def kept_us(self) -> int | None:
+        return self._running_us() if len(self._sorted) >= KEPT_DECODES else None
+
+    def _running_us(self) -> int:
+        return self._sorted[math.ceil(QUANTILE * len(self._sorted)) - 1]

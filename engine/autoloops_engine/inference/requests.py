@@ -1,10 +1,15 @@
 """Asking for one bar of a loop, and answering it with a decoder."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
+import numpy.typing as npt
 
+from autoloops_engine.bundle.manifest import Manifest
+from autoloops_engine.bundle.shapes import starts_of
+from autoloops_engine.codecs.registry import codec_named
 from autoloops_engine.errors import ModelError
 from autoloops_engine.inference.decoder import DecodedSteps, Decoder, Floats
 from autoloops_engine.philox import gumbel
@@ -85,10 +90,13 @@ def decode(decoder: Decoder, request: DecodeRequest) -> Decoded:
     """Answers a request.
 
     Raises:
-        ModelError: the model cannot be run or answers numbers that are none.
+        ModelError: the model cannot be run, or answers what cannot be: other sizes than its manifest says, tokens that
+            are no class, numbers that are none.
     """
     manifest = decoder.manifest
+    starts = starts_of(manifest)
     begun = decoder.start(np.asarray(request.z, dtype=np.float32)[None])
+    _require(manifest, begun, ((1, starts, manifest.state_size), (1, starts, manifest.embedding_size)))
     embeddings = begun.embeddings[:, request.bar % begun.embeddings.shape[1]]
     state, previous = request.state, request.previous
     if begun.state.shape[1] > 1 and not request.first_step:
@@ -100,11 +108,29 @@ def decode(decoder: Decoder, request: DecodeRequest) -> Decoded:
             state, previous = passed.states[0, -1], int(passed.tokens[0, -1])
     steps = _run(decoder, request, request.bar, state, embeddings, previous)
     count = manifest.steps_per_bar - request.first_step
-    states = steps.states[0, :count]
     extras = tuple(extra[0, :count] for extra in steps.extras)
-    if not all(np.isfinite(numbers).all() for numbers in (states, *extras)):
-        raise ModelError(f"The model {manifest.name} answered numbers that are none; use another bundle.")
-    return Decoded(request, tuple(int(token) for token in steps.tokens[0, :count]), states, extras=extras)
+    return Decoded(
+        request, tuple(int(token) for token in steps.tokens[0, :count]), steps.states[0, :count], extras=extras
+    )
+
+
+def encode(decoder: Decoder, features: Floats) -> list[float]:
+    """The latent point of one loop.
+
+    Args:
+        decoder: The model.
+        features: What its codec makes of the loop, float32 [bars * 16, F].
+
+    Returns:
+        The mean, Z finite numbers.
+
+    Raises:
+        ModelError: the model cannot be run, or answers other sizes than its manifest says or numbers that are none.
+    """
+    size = decoder.manifest.latent_size
+    posterior = decoder.encode(features[None])
+    _require(decoder.manifest, posterior, ((1, size), (1, size)))
+    return [float(coordinate) for coordinate in posterior.mu[0]]
 
 
 def _run(
@@ -118,7 +144,7 @@ def _run(
         # The graph always runs a whole bar: what belongs to the first wanted step goes first.
         noise = np.roll(noise, -request.first_step, axis=0)
         bias = np.roll(bias, -request.first_step, axis=0)
-    return decoder.bar(
+    decoded = decoder.bar(
         np.asarray(state, dtype=np.float32)[None],
         embedding,
         np.array([previous], dtype=np.int64),
@@ -126,3 +152,22 @@ def _run(
         noise[None],
         bias[None],
     )
+    _require_steps(decoder.manifest, decoded)
+    return decoded
+
+
+def _require_steps(manifest: Manifest, decoded: DecodedSteps) -> None:
+    steps, output = manifest.steps_per_bar, manifest.outputs[0]
+    sizes = [extra.size for extra in codec_named(output.codec).extras]
+    arrays: list[npt.NDArray[Any]] = [decoded.tokens, decoded.states, *decoded.extras]
+    _require(manifest, arrays, ((1, steps), (1, steps, manifest.state_size), *((1, steps, size) for size in sizes)))
+    if decoded.tokens.min() < 0 or decoded.tokens.max() >= output.classes:
+        raise ModelError(f"The model {manifest.name} answered tokens that are no class; use another bundle.")
+
+
+def _require(manifest: Manifest, arrays: Sequence[npt.NDArray[Any]], shapes: Sequence[tuple[int, ...]]) -> None:
+    """Raises ModelError unless these are finite arrays of these shapes."""
+    if [array.shape for array in arrays] != list(shapes):
+        raise ModelError(f"The model {manifest.name} answered other sizes than it promises; use another bundle.")
+    if not all(np.isfinite(array).all() for array in arrays):
+        raise ModelError(f"The model {manifest.name} answered numbers that are none; use another bundle.")

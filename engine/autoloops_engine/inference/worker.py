@@ -3,7 +3,6 @@
 import dataclasses
 import logging
 import threading
-import time
 from collections.abc import Callable
 
 from autoloops_engine.errors import AutoLoopsError
@@ -11,11 +10,6 @@ from autoloops_engine.inference.decoder import Decoder
 from autoloops_engine.inference.requests import Decoded, DecodeRequest, Failed, decode
 
 log = logging.getLogger(__name__)
-
-
-def monotonic_us() -> int:
-    """Microseconds of the monotonic clock."""
-    return time.monotonic_ns() // 1_000
 
 
 class InferenceWorker:
@@ -26,9 +20,7 @@ class InferenceWorker:
     model arrives there as a :class:`Failed`.
     """
 
-    def __init__(
-        self, on_answer: Callable[[Decoded | Failed], None], clock_us: Callable[[], int] = monotonic_us
-    ) -> None:
+    def __init__(self, on_answer: Callable[[Decoded | Failed], None], clock_us: Callable[[], int]) -> None:
         """Prepares the worker; :meth:`start` starts its thread.
 
         Args:

@@ -2,6 +2,7 @@
 
 import re
 import tempfile
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
@@ -18,8 +19,7 @@ from autoloops_engine.bundle.write import write_bundle
 from autoloops_engine.errors import UsageError
 from autoloops_engine.inference.onnx_decoder import OnnxDecoder, open_decoder
 from autoloops_engine.inference.requests import DecodeRequest, decode
-from autoloops_engine.inference.worker import monotonic_us
-from autoloops_engine.units import STEPS_PER_BAR, US_PER_MS
+from autoloops_engine.units import STEPS_PER_BAR
 from autoloops_export.attributes import fit_attributes
 from autoloops_export.data.windows import Dataset, DatasetManifest
 from autoloops_export.evaluation.figures import measure
@@ -208,7 +208,7 @@ def decode_ms(decoder: OnnxDecoder, bars: int = TIMED_BARS) -> tuple[float, floa
     durations = []
     for seed in range(bars):
         z = rng.standard_normal(decoder.manifest.latent_size).astype(np.float32)
-        began_us = monotonic_us()
+        began_ns = time.monotonic_ns()
         decode(decoder, DecodeRequest("", 0, z, 0, seed))
-        durations.append((monotonic_us() - began_us) / US_PER_MS)
+        durations.append((time.monotonic_ns() - began_ns) / 1e6)
     return float(np.percentile(durations, 50)), float(np.percentile(durations, 99))

@@ -1,0 +1,76 @@
+"""Whether the sizes that a manifest gives agree: its graphs, its sizes, its codec."""
+
+from typing import Final
+
+from autoloops_engine.bundle.manifest import Graph, GraphName, Manifest, Output, Tensor
+from autoloops_engine.codecs.registry import codec_named
+
+_WHOLE_NUMBERS: Final = frozenset({"previous", "tokens"})
+
+_Shapes = tuple[tuple[str, tuple[int, ...]], ...]
+
+
+def misfit(manifest: Manifest) -> str | None:
+    """What of the sizes cannot be true together; None when all is well.
+
+    Raises:
+        BundleError: this program does not know the codec.
+    """
+    if len(manifest.outputs) != 1:
+        return f"it plays {len(manifest.outputs)} parts, and this program plays one part with each model"
+    output = manifest.outputs[0]
+    codec = codec_named(output.codec)
+    if output.classes != codec.classes:
+        return f"it has {output.classes} classes, and {codec.name} has {codec.classes}"
+    if manifest.kind == "flat" and manifest.embedding_size != manifest.latent_size:
+        return f"its embeddings have {manifest.embedding_size} numbers, and its latent points {manifest.latent_size}"
+    for name, (inputs, outputs) in _expected(manifest, output).items():
+        fault = _fault(manifest.graphs[name], inputs, outputs)
+        if fault:
+            return f"the graph {name} has {fault}"
+    return None
+
+
+def starts_of(manifest: Manifest) -> int:
+    """How many states and embeddings the start graph answers for a loop: one, or one for each bar."""
+    return 1 if manifest.kind == "flat" else manifest.bars
+
+
+def _expected(manifest: Manifest, output: Output) -> dict[GraphName, tuple[_Shapes, _Shapes]]:
+    """Inputs and outputs by graph: what they are for, and their sizes behind the batch axis."""
+    z, state, embedding = manifest.latent_size, manifest.state_size, manifest.embedding_size
+    steps, starts, codec = manifest.steps_per_bar, starts_of(manifest), codec_named(output.codec)
+    scores = (steps, output.classes)
+    extras = tuple((extra.name, (steps, extra.size)) for extra in codec.extras)
+    return {
+        "encoder": ((("features", (manifest.bars * steps, codec.feature_size)),), (("mu", (z,)), ("sigma", (z,)))),
+        "start": ((("z", (z,)),), (("state", (starts, state)), ("embeddings", (starts, embedding)))),
+        "bar": (
+            (
+                ("state", (state,)),
+                ("embedding", (embedding,)),
+                ("previous", ()),
+                ("temperature", ()),
+                ("noise", scores),
+                ("bias", scores),
+            ),
+            (("tokens", (steps,)), ("states", (steps, state)), ("logits", scores), *extras),
+        ),
+    }
+
+
+def _fault(graph: Graph, inputs: _Shapes, outputs: _Shapes) -> str | None:
+    for tensors, expected, what in ((graph.inputs, inputs, "inputs"), (graph.outputs, outputs, "outputs")):
+        if len(tensors) != len(expected):
+            return f"{len(tensors)} {what}, not {len(expected)}"
+        for tensor, (role, sizes) in zip(tensors, expected, strict=True):
+            if not _fits(tensor, role, sizes):
+                shape = ", ".join(["batch", *(str(size) for size in sizes)])
+                return f"{tensor.name} where {role} of [{shape}] is needed"
+    return None
+
+
+def _fits(tensor: Tensor, role: str, sizes: tuple[int, ...]) -> bool:
+    dtype = "int64" if role in _WHOLE_NUMBERS else "float32"
+    batch, rest = tensor.shape[:1], tensor.shape[1:]
+    return tensor.dtype == dtype and len(batch) == 1 and isinstance(batch[0], str) and rest == sizes
