@@ -25,11 +25,13 @@ from autoloops_bridges.midi.ports import MidiPort, MidiSink, MidiSource, open_in
 from autoloops_bridges.processes.options import PlayOptions
 from autoloops_engine.errors import PortError
 from autoloops_engine.messages import PortsState
-from autoloops_engine.units import US_PER_MS
+from autoloops_engine.units import US_PER_MS, US_PER_S
 
 # Of the second that a port may take to be found again, most is for the system itself.
 LOOK_S: Final = 0.25
 RETRY_US: Final = 500 * US_PER_MS
+# What a MIDI system may take to answer; one that is started or killed at the wrong moment never does.
+STUCK_US: Final = 10 * US_PER_S
 _LEAVE_S: Final = 0.5
 
 P = TypeVar("P", bound=MidiPort)
@@ -224,6 +226,7 @@ class PortWatch:
         self._look_now = look_now
         self._news: queue.SimpleQueue[News] = queue.SimpleQueue()
         self._opened = threading.Event()
+        self._busy_since_us: int | None = None
         self._leaving = False
         self._thread = threading.Thread(target=self._run, name="ports", daemon=True)
 
@@ -239,6 +242,11 @@ class PortWatch:
             news.append(self._news.get())
         return news
 
+    def is_stuck(self, now_us: int) -> bool:
+        """Whether a driver hangs, so that only another process can open the ports."""
+        since_us = self._busy_since_us
+        return since_us is not None and now_us - since_us > STUCK_US
+
     def let_go(self, port: MidiPort) -> None:
         """This port is used no more and may be closed. Blocks: no."""
         self._keeper.let_go(port)
@@ -253,7 +261,9 @@ class PortWatch:
 
     def _run(self) -> None:
         while not self._leaving:
-            news = self._keeper.turn(monotonic_us())
+            self._busy_since_us = now_us = monotonic_us()
+            news = self._keeper.turn(now_us)
+            self._busy_since_us = None
             if news is not None:
                 self._news.put(news)
                 self._wake()

@@ -6,8 +6,9 @@ from dataclasses import dataclass, field
 import msgspec
 import pytest
 
+from autoloops_bridges.clock import monotonic_us
 from autoloops_bridges.midi.ports import MidiPort, MidiSink, MidiSource
-from autoloops_bridges.processes.ports import RETRY_US, Cables, News, Open, PortKeeper, PortWatch, Slot
+from autoloops_bridges.processes.ports import RETRY_US, STUCK_US, Cables, News, Open, PortKeeper, PortWatch, Slot
 from autoloops_engine.errors import PortError
 from autoloops_engine.messages import MidiIn, PortsState
 from autoloops_engine.player.events import Event
@@ -332,7 +333,11 @@ def test_a_system_that_hangs_holds_the_start_up_only_for_the_time_given() -> Non
     watch = PortWatch(keeper, woken.set, threading.Event())
     watch.start(patience_s=0.01)
     assert watch.take() == []
+    now_us = monotonic_us()
+    assert not watch.is_stuck(now_us)
+    assert watch.is_stuck(now_us + STUCK_US)
     go_on.set()
     assert woken.wait(5.0)
     assert [news.sink for news in watch.take()] == system.opened
+    assert not watch.is_stuck(now_us + STUCK_US)
     watch.close()
