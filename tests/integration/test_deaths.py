@@ -91,6 +91,8 @@ def test_when_the_player_dies_there_is_music_within_a_bar(number: int) -> None:
             engine.hear_until("/al/beat")
             waits_s.append(time.monotonic() - killed_s)
             assert not alive(dead)
+            # A listener that says nothing for a minute is let go.
+            engine.ping()
         engine.hear_until("/al/bar")
         engine.hear_until("/al/melody/note")
         engine.end()
