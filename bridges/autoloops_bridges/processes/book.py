@@ -9,6 +9,7 @@ from autoloops_engine.units import US_PER_MS
 # A note-off that was handed over may still wait for its frame in this process: for so long after its time the note
 # stays in the book, and dying meanwhile costs a second note-off instead of a hanging note.
 _SURE_US: Final = 50 * US_PER_MS
+_CALM_US: Final = 50 * US_PER_MS
 
 
 class LedgeredSink:
@@ -42,8 +43,8 @@ class LedgeredSink:
 
     def end_left_over(self, now_us: int) -> None:
         """End every note in the book: an earlier player, or a port that is gone, left it sounding."""
-        # Connections that were made just now hold from one of the next periods on.
-        at_us = now_us + 2 * self.sink.lead_us
+        # A server that cuts time into periods drops some when a client comes, and connects from a later one on.
+        at_us = now_us + 2 * self.sink.lead_us + _CALM_US if self.sink.lead_us else now_us
         for channel, pitch in self._ledger.sounding():
             self.send(Event(at_us, Kind.OFF, "", channel, pitch, early=True), now_us)
         self.sink.flush(now_us)
