@@ -52,7 +52,7 @@ _MAX_PACKET_BYTES: Final = 65_536
 _MAX_KEYS: Final = 64
 # The models are loaded long before; should the player not answer, the show goes on without its ports' names.
 _PORTS_PATIENCE_US: Final = 1_500_000
-# The parent takes a main process that is silent for 1.2 s for hung.
+# The parent takes a main process that is silent for 1 s for hung.
 _BEAT_US: Final = 250 * US_PER_MS
 
 

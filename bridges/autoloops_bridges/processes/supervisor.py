@@ -7,7 +7,7 @@ from autoloops_engine.units import US_PER_MS, US_PER_S
 
 # The player's loop turns every 50 ms at the latest, main's every 250 ms.
 HUNG_PLAYER_US: Final = 200 * US_PER_MS
-HUNG_MAIN_US: Final = 1_200 * US_PER_MS
+HUNG_MAIN_US: Final = US_PER_S
 # A process that starts has to load its modules, main its models too.
 STARTING_US: Final = 20 * US_PER_S
 # The successor of a process that worked comes at once; those of processes that never got so far wait ever longer, so
