@@ -17,6 +17,8 @@ from tests.integration.conftest import Require, ended, start_jack
 from tests.integration.playing import PATIENCE_S, Playing, alive, playing
 from tests.integration.receiving import Heard, Receiver, Report, now_us, until
 
+from autoloops_bridges.processes.shared import open_shared
+
 try:
     import jack
 except (ImportError, OSError) as error:
@@ -129,7 +131,8 @@ def all_ended(play: Callable[[], Report], holds: Callable[[Report], bool] = lamb
         )
         if (not hang and holds(report)) or not report.xruns:
             break
-    assert not hang, f"{len(hang)} of {len(report.heard)} messages hang, {report.xruns} dropouts: {report.heard[-6:]}"
+    around = [report.heard[max(0, place - 2) : place + 5] for place in hang]
+    assert not hang, f"{len(hang)} of {len(report.heard)} messages hang, {report.xruns} dropouts: {around}"
     return report
 
 
@@ -195,6 +198,8 @@ def test_when_the_parent_dies_every_note_ends_within_fifty_milliseconds(stage: S
                 killed_us.append(now_us())
                 engine.process.kill()
                 assert until(lambda children=children: not any(alive(pid) for pid in children))  # type: ignore[misc]
+                # Only a parent removes it.
+                open_shared(engine.port).path.unlink()
         return receiver.finish()
 
     def last_us(report: Report) -> list[int]:
