@@ -108,6 +108,7 @@ def main() -> None:
     """Try each distance in turn, then `fire now`."""
     parser = arguments(__doc__ or "")
     parser.add_argument("--tries", type=int, default=200, help="tries for each distance from the bar line")
+    parser.add_argument("--before-ms", type=float, nargs="+", default=BEFORE_MS, help="distances from the bar line")
     parser.add_argument("--tempo", type=float, default=480.0)
     asked = parser.parse_args()
     points = two_points(asked.model)
@@ -119,9 +120,9 @@ def main() -> None:
         # A loop of one bar begins anew at every bar line.
         stage.send("/al/melody/length", 1)
         stage.send("/al/melody/temperature", 0.0)
-        for before_ms in BEFORE_MS:
+        for before_ms in asked.before_ms:
             heard = sum(try_point(stage, *points[attempt % 2], before_ms) for attempt in range(asked.tries))
-            rows[f"z {before_ms} ms before the line"] = {"tries": asked.tries, "heard in that bar": heard}
+            rows[f"z {before_ms:g} ms before the line"] = {"tries": asked.tries, "heard in that bar": heard}
         # Hot enough for an onset at nearly every step, so that the first one tells where the new notes begin.
         stage.send("/al/melody/temperature", 4.0)
         sixteenths = [try_fire(stage, attempt, bar_s / 16) for attempt in range(asked.tries)]
