@@ -125,7 +125,8 @@ def main() -> None:
             rows[f"z {before_ms:g} ms before the line"] = {"tries": asked.tries, "heard in that bar": heard}
         # Hot enough for an onset at nearly every step, so that the first one tells where the new notes begin.
         stage.send("/al/melody/temperature", 4.0)
-        sixteenths = [try_fire(stage, attempt, bar_s / 16) for attempt in range(asked.tries)]
+        tried = (try_fire(stage, attempt, bar_s / 16) for attempt in range(asked.tries))
+        sixteenths = [sixteenth for sixteenth in tried if sixteenth is not None]
         rows["fire now, in sixteenths"] = {"tries": asked.tries} | spread(sixteenths)
     show("Heard in time", rows, asked.json)
 
@@ -139,8 +140,8 @@ def try_point(stage: Stage, z: list[float], note: int, before_ms: float) -> bool
     return abs(at_s - line_s) < 0.001 and heard == note
 
 
-def try_fire(stage: Stage, attempt: int, sixteenth_s: float) -> float:
-    """How many sixteenths after `fire now` the replaced rest of the bar begins."""
+def try_fire(stage: Stage, attempt: int, sixteenth_s: float) -> float | None:
+    """How many sixteenths after `fire now` the replaced rest of the bar begins; None when it is silent."""
     line_s, number = stage.next_line()
     wait_until(line_s + (attempt % 12) * sixteenth_s + 0.002)
     stage.drain()
@@ -149,6 +150,8 @@ def try_fire(stage: Stage, attempt: int, sixteenth_s: float) -> float:
     # The bar that sounds was announced before; what comes of it from here on is what replaces its rest.
     bars = (message.params for message in stage.plain() if message.address == "/al/melody/bar")
     _, start_beat, *notes = next(bar for bar in bars if bar[0] == number)
+    if not notes:
+        return None
     first_s = line_s + (notes[1] - start_beat) * sixteenth_s * 4
     return float((first_s - sent_s) / sixteenth_s)
 
