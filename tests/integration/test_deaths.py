@@ -115,18 +115,29 @@ def test_when_the_parent_dies_nothing_is_left() -> None:
                 engine.take()
 
 
+@pytest.mark.timeout(120 + 20 * DEATHS)
 def test_both_children_may_die_at_once() -> None:
+    waits_s = []
     with playing(*OPTIONS) as engine:
         engine.listen()
         engine.send("/al/melody/transpose", 7)
         engine.hear_until("/al/bar")
-        for name in ("main", "player"):
-            os.kill(engine.child(name), signal.SIGKILL)
-        engine.ping()
-        engine.send("/al/melody/transpose")
-        assert engine.hear_until("/al/melody/transpose").arguments == (7,)
-        engine.hear_until("/al/melody/note")
+        for _ in range(DEATHS):
+            dead = {name: engine.child(name) for name in ("main", "player")}
+            killed_s = time.monotonic()
+            for pid in dead.values():
+                os.kill(pid, signal.SIGKILL)
+            for name, pid in dead.items():
+                successor(engine, name, pid)
+            engine.ping()
+            engine.send("/al/melody/transpose")
+            assert engine.hear_until("/al/melody/transpose").arguments == (7,)
+            engine.hear_until("/al/melody/note")
+            waits_s.append(time.monotonic() - killed_s)
+            engine.hear_until("/al/bar")
         assert engine.end() == 0
+    assert max(waits_s) <= 3.0
+    assert not any("Traceback" in line for line in engine.said)
 
 
 def another_model(folder: Path) -> Path:
