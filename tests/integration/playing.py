@@ -149,7 +149,7 @@ def playing(*options: str, environment: Mapping[str, str] | None = None) -> Iter
 def alive(pid: int) -> bool:
     """Whether a process runs."""
     try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except (FileNotFoundError, ProcessLookupError):
+        # It may be gone before the file is opened, or before it is read.
         return False
-    return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
