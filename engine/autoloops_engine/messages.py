@@ -152,7 +152,7 @@ class TransportState(Struct, frozen=True, tag=True):
     Attributes:
         epoch: Counts jumps of the position; bars offered for another epoch are ignored.
         playing: Whether time runs.
-        us_per_beat: Microseconds in a beat.
+        ns_per_beat: Nanoseconds in a beat.
         position_ub: A position on the timeline's line, in micro-beats ...
         time_us: ... and the monotonic time at which it is reached; while stopped, when it was noted.
         lead_us: How far ahead of its time the player hands out an event at most.
@@ -160,7 +160,7 @@ class TransportState(Struct, frozen=True, tag=True):
 
     epoch: int
     playing: bool
-    us_per_beat: int
+    ns_per_beat: int
     position_ub: int
     time_us: int
     lead_us: int

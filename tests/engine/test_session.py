@@ -19,7 +19,7 @@ from autoloops_engine.session.recording import Recorder
 from autoloops_engine.session.settings import PartSetup
 from autoloops_engine.session.surface import Target
 from autoloops_engine.testing import StubDecoder
-from autoloops_engine.units import BAR_UB, STEP_UB, us_per_beat
+from autoloops_engine.units import BAR_UB, STEP_UB, ns_per_beat
 
 TEMPO_BPM = 120.0
 STEP_US = 125_000
@@ -390,4 +390,4 @@ def test_a_tempo_fader_at_its_end_leaves_session_and_player_agreed() -> None:
         joined.player.handle(message, joined.now_us)
     joined.settle()
     assert joined.session.get(Target("tempo")) == (999.0,)
-    assert joined.player.state(joined.now_us).us_per_beat == us_per_beat(999.0)
+    assert joined.player.state(joined.now_us).ns_per_beat == ns_per_beat(999.0)

@@ -14,7 +14,7 @@ from autoloops_engine.session.settings import PartSetup
 from autoloops_engine.session.state import SessionState
 from autoloops_engine.session.surface import Target
 from autoloops_engine.testing import StubDecoder, tiny_manifest
-from autoloops_engine.units import us_per_beat
+from autoloops_engine.units import ns_per_beat
 
 TEMPO_BPM = 120.0
 BAR_US = 2_000_000
@@ -178,7 +178,7 @@ def test_what_was_asked_for_while_no_player_was_there_holds_for_the_next_one() -
     replaced(joined)
     joined.settle()
     state = joined.player.state(joined.now_us)
-    assert (state.playing, state.us_per_beat) == (False, us_per_beat(90.0))
+    assert (state.playing, state.ns_per_beat) == (False, ns_per_beat(90.0))
     assert joined.session.get(Target("tempo")) == (90.0,)
     joined.session.act(Target("continue"), (), joined.now_us)
     joined.session.take_messages()

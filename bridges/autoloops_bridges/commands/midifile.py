@@ -11,7 +11,7 @@ import mido
 
 from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.session.recording import RecordedNote
-from autoloops_engine.units import BAR_UB, BEATS_PER_BAR, UB_PER_BEAT, us_per_beat
+from autoloops_engine.units import BAR_UB, BEATS_PER_BAR, UB_PER_BEAT
 
 TICKS_PER_BEAT: Final = 480
 PROGRAM: Final = "AutoLoops"
@@ -29,7 +29,7 @@ def to_midi(notes: Sequence[RecordedNote], channels: Mapping[str, int], tempo_bp
     file = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_BEAT)
     end = _ticks(bars * BAR_UB)
     conductor = [
-        (0, mido.MetaMessage("set_tempo", tempo=us_per_beat(tempo_bpm))),
+        (0, mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(tempo_bpm))),
         (0, mido.MetaMessage("time_signature", numerator=BEATS_PER_BAR, denominator=4)),
     ]
     file.tracks.append(_track(PROGRAM, conductor, end))

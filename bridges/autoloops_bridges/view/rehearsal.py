@@ -53,7 +53,7 @@ class Rehearsal:
         """Play on up to a position of the song that is ahead; time must be running."""
         while (left_ub := position_ub - self.watch.position_ub(self.now_us)) > 0:
             assert self.watch.transport is not None
-            self.run_until(self.now_us + 1 + left_ub * self.watch.transport.us_per_beat // 1_000_000)
+            self.run_until(self.now_us + 1 + left_ub * self.watch.transport.ns_per_beat // 1_000_000_000)
 
     def shown(self) -> Snapshot:
         """What the view shows at this moment."""

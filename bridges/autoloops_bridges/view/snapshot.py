@@ -153,7 +153,7 @@ class Watch:
             return 0
         if not state.playing:
             return max(0, state.position_ub)
-        return max(0, Timeline(state.us_per_beat, state.position_ub, state.time_us).position_at(now_us))
+        return max(0, Timeline(state.ns_per_beat, state.position_ub, state.time_us).position_at(now_us))
 
     def margin_us(self) -> int | None:
         """See ``Snapshot``."""

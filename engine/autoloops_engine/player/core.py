@@ -36,7 +36,7 @@ from autoloops_engine.player.bars import PartBars
 from autoloops_engine.player.events import Event, Kind
 from autoloops_engine.player.outlet import Outlet, Part
 from autoloops_engine.time.timeline import Timeline, bar_of
-from autoloops_engine.units import BAR_UB, UB_PER_BEAT, us_per_beat
+from autoloops_engine.units import BAR_UB, NS_PER_US, UB_PER_BEAT, ns_per_beat
 
 # Time between a start and its first event, so that a wake-up a little late does not make the first note late.
 START_DELAY_US = 2_000
@@ -55,7 +55,7 @@ class Player:
     """
 
     def __init__(self, tempo_bpm: float, now_us: int, generation: int = 0) -> None:
-        self._timeline = Timeline(us_per_beat(tempo_bpm), 0, now_us)
+        self._timeline = Timeline(ns_per_beat(tempo_bpm), 0, now_us)
         self._playing = False
         self._epoch = 0
         self._from_ub = 0
@@ -167,7 +167,7 @@ class Player:
         if not self._playing:
             time_us = now_us
         return TransportState(
-            self._epoch, self._playing, self._timeline.us_per_beat, position_ub, time_us, self._lead_us()
+            self._epoch, self._playing, self._timeline.ns_per_beat, position_ub, time_us, self._lead_us()
         )
 
     # -- transport -------------------------------------------------------------------------------------------------
@@ -188,9 +188,9 @@ class Player:
                     self._roll(now_us)
             case SetTempo(tempo_bpm=tempo_bpm):
                 if self._playing:
-                    self._timeline = self._timeline.with_tempo(us_per_beat(tempo_bpm), now_us)
+                    self._timeline = self._timeline.with_tempo(ns_per_beat(tempo_bpm), now_us)
                 else:
-                    self._timeline = Timeline(us_per_beat(tempo_bpm), self._timeline.position_ub, now_us)
+                    self._timeline = Timeline(ns_per_beat(tempo_bpm), self._timeline.position_ub, now_us)
         self._report(now_us)
 
     def _jump(self, position_ub: int, now_us: int) -> None:
@@ -199,7 +199,7 @@ class Player:
             outlet.clear()
         self._playing = False
         self._epoch += 1
-        self._timeline = Timeline(self._timeline.us_per_beat, position_ub, now_us)
+        self._timeline = Timeline(self._timeline.ns_per_beat, position_ub, now_us)
         for bars in self._parts.values():
             bars.jump(bar_of(position_ub))
             bars.route = replace(bars.route, origin_bar=0)
@@ -207,11 +207,11 @@ class Player:
     def _roll(self, now_us: int) -> None:
         routes = [bars.route for bars in self._parts.values()]
         early_ub = max((route.early_ub for route in routes), default=0)
-        ahead_us = early_ub * self._timeline.us_per_beat // UB_PER_BEAT
+        ahead_us = early_ub * self._timeline.ns_per_beat // (NS_PER_US * UB_PER_BEAT)
         ahead_us += max((-route.offset_us for route in routes if route.offset_us < 0), default=0)
         position_ub = self._timeline.position_ub
         start_us = now_us + START_DELAY_US + self._lead_us() + ahead_us
-        self._timeline = Timeline(self._timeline.us_per_beat, position_ub, start_us)
+        self._timeline = Timeline(self._timeline.ns_per_beat, position_ub, start_us)
         # From a bar line on, notes that come early are part of the bar; within a bar, what lies behind is over.
         self._from_ub = position_ub - early_ub if position_ub % BAR_UB == 0 else position_ub
         self._rolled_ub = position_ub
@@ -226,7 +226,7 @@ class Player:
         self._end_all(now_us)
         position_ub = self._position_ub(now_us)
         self._playing = False
-        self._timeline = Timeline(self._timeline.us_per_beat, position_ub, now_us)
+        self._timeline = Timeline(self._timeline.ns_per_beat, position_ub, now_us)
         for outlet in self._outlets.values():
             outlet.clear()
         self._report(now_us)
@@ -236,7 +236,7 @@ class Player:
         state = message.state
         self._waiting = False
         self._epoch = state.epoch
-        self._timeline = Timeline(state.us_per_beat, state.position_ub, state.time_us)
+        self._timeline = Timeline(state.ns_per_beat, state.position_ub, state.time_us)
         self._playing = state.playing
         self._from_ub = self._timeline.position_at(now_us) if state.playing else state.position_ub
         self._rolled_ub = self._from_ub

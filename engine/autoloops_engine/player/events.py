@@ -28,7 +28,6 @@ class Event(NamedTuple):
         velocity: MIDI velocity of an ``ON``, else 0.
         length_ub: Length known at the time of an ``ON`` or ``TIE``, in micro-beats.
         early: Of an ``OFF``: it comes before the end that was announced (stop, mute, splice, panic).
-        us_per_beat: Tempo at the time of the event.
     """
 
     at_us: int
@@ -39,7 +38,6 @@ class Event(NamedTuple):
     velocity: int = 0
     length_ub: int = 0
     early: bool = False
-    us_per_beat: int = 500_000
 
 
 class Sink(Protocol):

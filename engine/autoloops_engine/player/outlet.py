@@ -100,9 +100,9 @@ class Outlet:
             at_us = timeline.time_of(self._next_beat_ub)
             bar, rest_ub = divmod(self._next_beat_ub, BAR_UB)
             if rest_ub == 0:
-                events.append(Event(at_us, Kind.BAR, "", 0, bar + 1, us_per_beat=timeline.us_per_beat))
+                events.append(Event(at_us, Kind.BAR, "", 0, bar + 1))
             beat = self._next_beat_ub // UB_PER_BEAT
-            events.append(Event(at_us, Kind.BEAT, "", 0, beat + 1, us_per_beat=timeline.us_per_beat))
+            events.append(Event(at_us, Kind.BEAT, "", 0, beat + 1))
             self._next_beat_ub += UB_PER_BEAT
         return events
 

@@ -120,11 +120,11 @@ class Voice:
             at_us = timeline.time_of(at_ub) + offset_us
             match action:
                 case _On(note=note) if not muted:
-                    self._attack(events, note, at_ub, at_us, channel, timeline.us_per_beat)
+                    self._attack(events, note, at_ub, at_us, channel)
                 case _Off():
-                    self._release(events, action, at_ub, at_us, timeline.us_per_beat)
+                    self._release(events, action, at_ub, at_us)
                 case _Cut():
-                    self._cut(events, action, at_ub, at_us, timeline.us_per_beat)
+                    self._cut(events, action, at_ub, at_us)
         return events
 
     def end_sounding(self, at_us: int) -> list[Event]:
@@ -141,7 +141,7 @@ class Voice:
         heapq.heappush(self._pending, _Pending(at_ub, kind, self._serial, action))
         return self._serial
 
-    def _attack(self, events: list[Event], note: Note, at_ub: int, at_us: int, channel: int, us_per_beat: int) -> None:
+    def _attack(self, events: list[Event], note: Note, at_ub: int, at_us: int, channel: int) -> None:
         sounding = self._sounding.get(note.pitch)
         if sounding is not None:
             if sounding.since_us >= at_us:
@@ -163,11 +163,10 @@ class Voice:
                 note.pitch,
                 velocity=note.velocity,
                 length_ub=note.duration_ub,
-                us_per_beat=us_per_beat,
             )
         )
 
-    def _release(self, events: list[Event], off: _Off, at_ub: int, at_us: int, us_per_beat: int) -> None:
+    def _release(self, events: list[Event], off: _Off, at_ub: int, at_us: int) -> None:
         sounding = self._sounding.get(off.pitch)
         if sounding is None or sounding.serial != off.serial:
             return
@@ -175,17 +174,17 @@ class Voice:
         if tie is None or tie.duration_ub <= 0:
             events.append(self._end(off.pitch, at_us, early=False))
         else:
-            self._hold(events, tie, at_ub, at_ub + tie.duration_ub, at_us, us_per_beat)
+            self._hold(events, tie, at_ub, at_ub + tie.duration_ub, at_us)
 
-    def _cut(self, events: list[Event], cut: _Cut, at_ub: int, at_us: int, us_per_beat: int) -> None:
+    def _cut(self, events: list[Event], cut: _Cut, at_ub: int, at_us: int) -> None:
         for pitch in list(self._sounding):
             tie = cut.ties.get(pitch)
             if tie is None or cut.line_ub + tie.duration_ub <= at_ub:
                 events.append(self._end(pitch, at_us, early=True))
             else:
-                self._hold(events, tie, at_ub, cut.line_ub + tie.duration_ub, at_us, us_per_beat)
+                self._hold(events, tie, at_ub, cut.line_ub + tie.duration_ub, at_us)
 
-    def _hold(self, events: list[Event], tie: Tie, at_ub: int, end_ub: int, at_us: int, us_per_beat: int) -> None:
+    def _hold(self, events: list[Event], tie: Tie, at_ub: int, end_ub: int, at_us: int) -> None:
         sounding = self._sounding[tie.pitch]
         self._serial += 1
         self._sounding[tie.pitch] = sounding._replace(serial=self._serial)
@@ -199,7 +198,6 @@ class Voice:
                 sounding.channel,
                 tie.pitch,
                 length_ub=end_ub - at_ub,
-                us_per_beat=us_per_beat,
             )
         )
 

@@ -4,7 +4,7 @@ from enum import Enum
 
 from autoloops_engine.messages import Continue, SetTempo, Start, Stop, ToPlayer, TransportState
 from autoloops_engine.time.timeline import Timeline
-from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM, US_PER_S, us_per_beat
+from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM, NS_PER_S, ns_per_beat
 
 
 class Change(Enum):
@@ -29,9 +29,9 @@ class KnownTransport:
     def __init__(self, tempo_bpm: float, *, taking_over: bool) -> None:
         self.tempo_bpm = tempo_bpm
         self._taking_over = taking_over
-        self._state = TransportState(0, False, us_per_beat(tempo_bpm), 0, 0, 0)
+        self._state = TransportState(0, False, ns_per_beat(tempo_bpm), 0, 0, 0)
         self._told: Start | Continue | Stop | None = None
-        self._told_us_per_beat: int | None = None
+        self._told_ns_per_beat: int | None = None
 
     @property
     def state(self) -> TransportState:
@@ -41,7 +41,7 @@ class KnownTransport:
     @property
     def timeline(self) -> Timeline:
         """The line of the present tempo."""
-        return Timeline(self._state.us_per_beat, self._state.position_ub, self._state.time_us)
+        return Timeline(self._state.ns_per_beat, self._state.position_ub, self._state.time_us)
 
     def restore(self, tempo_bpm: float, state: TransportState | None) -> None:
         """Take over what a former session knew."""
@@ -56,13 +56,13 @@ class KnownTransport:
     def tell_tempo(self, tempo_bpm: float) -> ToPlayer:
         """A tempo (20 to 999 BPM) that is to be confirmed; older reports of another do not change it back."""
         self.tempo_bpm = tempo_bpm
-        self._told_us_per_beat = us_per_beat(tempo_bpm)
+        self._told_ns_per_beat = ns_per_beat(tempo_bpm)
         return SetTempo(tempo_bpm)
 
     def unconfirmed(self) -> list[ToPlayer]:
         """What to tell a player that took over from one that did not confirm it."""
         messages: list[ToPlayer] = []
-        if self._state.us_per_beat != us_per_beat(self.tempo_bpm):
+        if self._state.ns_per_beat != ns_per_beat(self.tempo_bpm):
             messages.append(SetTempo(self.tempo_bpm))
         if self._told is not None:
             messages.append(self._told)
@@ -77,8 +77,8 @@ class KnownTransport:
         self._state = state
         if isinstance(self._told, Stop) != state.playing:
             self._told = None
-        if self._told_us_per_beat in {None, state.us_per_beat}:
-            self._told_us_per_beat = None
-            if us_per_beat(self.tempo_bpm) != state.us_per_beat:
-                self.tempo_bpm = min(MAX_TEMPO_BPM, max(MIN_TEMPO_BPM, 60 * US_PER_S / state.us_per_beat))
+        if self._told_ns_per_beat in {None, state.ns_per_beat}:
+            self._told_ns_per_beat = None
+            if ns_per_beat(self.tempo_bpm) != state.ns_per_beat:
+                self.tempo_bpm = min(MAX_TEMPO_BPM, max(MIN_TEMPO_BPM, 60 * NS_PER_S / state.ns_per_beat))
         return change

@@ -4,35 +4,40 @@ Position is never "elapsed time times tempo": it is a line through one known poi
 line through the point of the change (as in Ableton Link, ``Timeline.hpp``), so nothing accumulates.
 """
 
+from typing import Final
+
 from msgspec import Struct
 
-from autoloops_engine.units import BAR_UB, UB_PER_BEAT
+from autoloops_engine.units import BAR_UB, NS_PER_US, UB_PER_BEAT
+
+# Microseconds times this, over nanoseconds in a beat, are micro-beats.
+_NS_UB: Final = NS_PER_US * UB_PER_BEAT
 
 
 class Timeline(Struct, frozen=True):
     """A tempo and one point on its line.
 
     Attributes:
-        us_per_beat: Microseconds in a beat, above 0.
+        ns_per_beat: Nanoseconds in a beat, above 0: fine enough for a tempo to be exact for hours.
         position_ub: The known position, in micro-beats from the start of bar 1.
         time_us: The monotonic time of that position.
     """
 
-    us_per_beat: int
+    ns_per_beat: int
     position_ub: int
     time_us: int
 
     def position_at(self, time_us: int) -> int:
         """The position reached at ``time_us``, in micro-beats, rounded down."""
-        return self.position_ub + (time_us - self.time_us) * UB_PER_BEAT // self.us_per_beat
+        return self.position_ub + (time_us - self.time_us) * _NS_UB // self.ns_per_beat
 
     def time_of(self, position_ub: int) -> int:
         """When ``position_ub`` is reached, rounded up: ``position_at(time_of(p)) >= p``."""
-        return self.time_us - (self.position_ub - position_ub) * self.us_per_beat // UB_PER_BEAT
+        return self.time_us - (self.position_ub - position_ub) * self.ns_per_beat // _NS_UB
 
-    def with_tempo(self, us_per_beat: int, at_us: int) -> "Timeline":
+    def with_tempo(self, ns_per_beat: int, at_us: int) -> "Timeline":
         """The line through the position of ``at_us`` at another tempo."""
-        return Timeline(us_per_beat, self.position_at(at_us), at_us)
+        return Timeline(ns_per_beat, self.position_at(at_us), at_us)
 
 
 def bar_of(position_ub: int) -> int:

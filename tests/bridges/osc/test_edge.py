@@ -292,7 +292,7 @@ def test_sync_tells_every_value_once_in_bursts_that_a_receiver_can_take() -> Non
 
 
 def state(playing: bool) -> TransportState:
-    return TransportState(1, playing, 500_000, 0, NOW_US, 0)
+    return TransportState(1, playing, 500_000_000, 0, NOW_US, 0)
 
 
 def test_the_transport_is_told_when_it_changes_and_when_asked() -> None:

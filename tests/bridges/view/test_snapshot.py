@@ -115,7 +115,7 @@ class TestBars:
         stage = rehearsal()
         stage.press(" ")
         stage.run_to(2 * BAR_UB + UB_PER_BEAT)
-        stage.watch.heard(TransportState(9, True, 500_000, 0, stage.now_us, 0))
+        stage.watch.heard(TransportState(9, True, 500_000_000, 0, stage.now_us, 0))
         assert stage.watch.frozen("melody", 2) is None
 
     def test_the_range_is_that_of_the_bars_that_are_drawn_at_least(self) -> None:
