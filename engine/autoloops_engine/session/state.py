@@ -107,7 +107,7 @@ def restore_part(part: PartSession, state: PartState) -> Fired:
         ValueError: the point does not fit the part's model.
     """
     space = part.settings.point.space
-    part.settings = Settings(
+    settings = Settings(
         restored_point(state.point, space),
         state.seed,
         state.temperature,
@@ -116,11 +116,10 @@ def restore_part(part: PartSession, state: PartState) -> Fired:
         state.velocity,
         state.accent,
     )
-    part.length_bars = state.length_bars
-    part.origin_bar = state.origin_bar
-    part.muted = state.muted
-    part.line_up_again(_restored_launch(launch, space) for launch in state.launches)
-    return Fired(state.fired.count, restored_point(state.fired.point, space), state.fired.seed)
+    launches = [_restored_launch(launch, space) for launch in state.launches]
+    fired = Fired(state.fired.count, restored_point(state.fired.point, space), state.fired.seed)
+    part.resume(settings, state.length_bars, state.origin_bar, launches, muted=state.muted)
+    return fired
 
 
 def _launch_state(launch: Launch) -> LaunchState:

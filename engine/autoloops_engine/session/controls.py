@@ -1,0 +1,104 @@
+"""Everything of a session that has a value: which there are, how they are read and how they are set.
+
+The values that are part of a part's settings are the rows of ``PART_VALUES``; those that are kept elsewhere are the
+rows of ``STAGE_VALUES``.
+"""
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Final
+
+from autoloops_engine.errors import UsageError
+from autoloops_engine.messages import Mute
+from autoloops_engine.session.stage import Stage
+from autoloops_engine.session.surface import Target, Values
+from autoloops_engine.session.values import MAX_LENGTH_BARS, PART_VALUES, flag, number, whole
+from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
+
+
+@dataclass(frozen=True, slots=True)
+class StageValue:
+    """How a value is read and set that is not part of a part's settings.
+
+    Attributes:
+        read: The present value.
+        write: Sets it at ``now_us``; may raise UsageError.
+    """
+
+    read: Callable[[Stage, Target], Values]
+    write: Callable[[Stage, Target, Values, int], None]
+
+
+def targets(stage: Stage) -> tuple[Target, ...]:
+    """Everything that has a value."""
+    found = [Target("tempo")]
+    for name, part in stage.parts.items():
+        space = part.settings.point.space
+        found.append(Target("z", name))
+        found += [Target("knob", name, i) for i in range(1, len(space.knobs) + 1)]
+        found += [Target("attr", name, attribute) for attribute in space.attributes]
+        plain = ("model", "temperature", "seed", "hold", "mute", "transpose", "velocity", "accent", "length")
+        found += [Target(value, name) for value in plain]
+    return tuple(found)
+
+
+def read(stage: Stage, target: Target) -> Values:
+    """The present value; see ``Surface.get``."""
+    if target.name in STAGE_VALUES:
+        return STAGE_VALUES[target.name].read(stage, target)
+    part = stage.part(target.part)
+    if target.name not in PART_VALUES:
+        raise UsageError(f"There is no value {target.name}.")
+    try:
+        return PART_VALUES[target.name].read(part, target.key)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+
+
+def write(stage: Stage, target: Target, values: Values, now_us: int) -> None:
+    """Set a value; see ``Surface.set``."""
+    if target.name in STAGE_VALUES:
+        STAGE_VALUES[target.name].write(stage, target, values, now_us)
+        return
+    part = stage.part(target.part)
+    if target.name not in PART_VALUES:
+        raise UsageError(f"There is no value {target.name}.")
+    try:
+        settings = PART_VALUES[target.name].write(part.settings, target.key, values)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    stage.change(part, settings, now_us)
+    stage.touch(target)
+
+
+def _set_tempo(stage: Stage, target: Target, values: Values, now_us: int) -> None:
+    tempo_bpm = number(values, MIN_TEMPO_BPM, MAX_TEMPO_BPM)
+    stage.messages.append(stage.transport.tell_tempo(tempo_bpm))
+    stage.touch(target)
+
+
+def _set_mute(stage: Stage, target: Target, values: Values, now_us: int) -> None:
+    part = stage.part(target.part)
+    part.muted = flag(values)
+    stage.messages.append(Mute(part.name, part.muted))
+    stage.touch(target)
+
+
+def _wish_model(stage: Stage, target: Target, values: Values, now_us: int) -> None:
+    # Loading takes time: the value changes, and is echoed, when the part has the model.
+    stage.wishes[stage.part(target.part).name] = str(values[0])
+
+
+def _set_length(stage: Stage, target: Target, values: Values, now_us: int) -> None:
+    part = stage.part(target.part)
+    with stage.settling(part):
+        part.set_length(whole(values, 1, MAX_LENGTH_BARS), now_us)
+    stage.touch(target)
+
+
+STAGE_VALUES: Final[dict[str, StageValue]] = {
+    "tempo": StageValue(lambda stage, target: (stage.transport.tempo_bpm,), _set_tempo),
+    "mute": StageValue(lambda stage, target: (int(stage.part(target.part).muted),), _set_mute),
+    "model": StageValue(lambda stage, target: (stage.models[stage.part(target.part).name],), _wish_model),
+    "length": StageValue(lambda stage, target: (stage.part(target.part).length_bars,), _set_length),
+}

@@ -1,0 +1,147 @@
+"""What the modules of a session share: its parts, the transport, and what goes out.
+
+A module that adds a behaviour to the session works on a ``Stage``; its values go into ``controls``, its verbs into
+``verbs``.
+"""
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import Final
+
+from autoloops_engine.errors import UsageError
+from autoloops_engine.latent import LatentPoint, point_at, prior_sample
+from autoloops_engine.messages import ToPlayer
+from autoloops_engine.philox import derived_seed
+from autoloops_engine.session.firing import Fired
+from autoloops_engine.session.part import PartSession
+from autoloops_engine.session.settings import Launch, PartSetup, Settings
+from autoloops_engine.session.surface import Target
+from autoloops_engine.session.transport import KnownTransport
+from autoloops_engine.time.quantum import When, launch_position_ub
+
+# Between the decision for a launch and the player, on top of decode budget and lead: two messages on a pipe.
+LAUNCH_MARGIN_US: Final = 2_000
+# More bars than any session plays before its main process is replaced.
+_IDS_PER_GENERATION: Final = 1_000_000_000
+
+
+class Stage:
+    """Thread: the session's only. Blocks: never.
+
+    Attributes:
+        seed: Everything random follows from it.
+        transport: The player's transport as it is known.
+        parts: By name, in the order in which they are shown.
+        fired: What each part fired last.
+        models: What each part's model is called.
+        wishes: By part, the model that somebody wants for it.
+        messages: What to send to the player.
+        touched: What changed, for the echoes, in the order in which it did.
+        budget_us: The decode budget of a bar, in microseconds.
+        start_by_us: A start waits for bar 1 until then; None: none waits.
+
+    Args:
+        setups: The parts.
+        seed: See above.
+        tempo_bpm: Tempo to begin with, 20 to 999.
+        generation: 0 for a new session; a main process that took over counts up.
+    """
+
+    def __init__(self, setups: Sequence[PartSetup], seed: int, tempo_bpm: float, generation: int) -> None:
+        self.seed = seed
+        self.transport = KnownTransport(tempo_bpm, taking_over=generation > 0)
+        self.parts: dict[str, PartSession] = {}
+        self.fired: dict[str, Fired] = {}
+        self.models: dict[str, str] = {}
+        self.wishes: dict[str, str] = {}
+        self.messages: list[ToPlayer] = []
+        self.touched: dict[Target, None] = {}
+        self.budget_us = 0
+        self.start_by_us: int | None = None
+        first_id = 1 + generation * _IDS_PER_GENERATION
+        for number, setup in enumerate(setups):
+            self._add(setup, derived_seed(seed, number), first_id)
+
+    @property
+    def playing(self) -> bool:
+        """Whether time runs."""
+        return self.transport.state.playing
+
+    def part(self, name: str) -> PartSession:
+        """A part by its name.
+
+        Raises:
+            UsageError: there is no such part.
+        """
+        if name not in self.parts:
+            raise UsageError(f"There is no part {name}; there are: {', '.join(self.parts)}.")
+        return self.parts[name]
+
+    def touch(self, target: Target) -> None:
+        """Notes that a value changed, for the echoes."""
+        self.touched[target] = None
+
+    def change(self, part: PartSession, settings: Settings, now_us: int) -> None:
+        """Give a part other settings, from the next bar that is not frozen on."""
+        with self.settling(part):
+            part.change(settings, now_us)
+
+    def launch(
+        self,
+        part: PartSession,
+        when: When,
+        now_us: int,
+        *,
+        point: LatentPoint | None = None,
+        seed: int | None = None,
+        restart: bool = False,
+    ) -> None:
+        """Line up a launch of a part at the next position that ``when`` allows and that can still be reached.
+
+        While nothing plays it takes effect at once.
+
+        Args:
+            part: The part.
+            when: Launch quantisation.
+            now_us: The present time.
+            point: The latent point from there on; None: as it is.
+            seed: The seed from there on; None: as it is.
+            restart: Bar 0 of the loop falls on the position, which has to be a bar line.
+        """
+        timeline = self.transport.timeline
+        if not self.playing:
+            with self.settling(part):
+                part.apply(Launch(timeline.position_ub, point, seed, restart), now_us)
+            return
+        ready_us = now_us + self.transport.state.lead_us + self.budget_us + LAUNCH_MARGIN_US
+        earliest_ub = max(0, timeline.position_at(ready_us))
+        position_ub = launch_position_ub(when, earliest_ub, part.length_bars, part.origin_bar)
+        with self.settling(part):
+            part.launch(Launch(position_ub, point, seed, restart), now_us)
+
+    @contextmanager
+    def settling(self, part: PartSession) -> Iterator[None]:
+        """Notes what a step changed about a part, for the echoes and for the player."""
+        settings, route = part.settings, part.route()
+        yield
+        if part.route() != route:
+            self.messages.append(part.route())
+        if part.settings.seed != settings.seed:
+            self.touch(Target("seed", part.name))
+        old, new = settings.point, part.settings.point
+        if new is old:
+            return
+        self.touch(Target("z", part.name))
+        for knob in old.knobs.keys() | new.knobs.keys():
+            self.touch(Target("knob", part.name, knob + 1))
+        for attribute in old.attributes.keys() | new.attributes.keys():
+            self.touch(Target("attr", part.name, attribute))
+
+    def _add(self, setup: PartSetup, seed: int, first_id: int) -> None:
+        point = point_at(setup.space, prior_sample(seed, setup.space.size))
+        settings = Settings(point, seed, setup.temperature)
+        part = PartSession(setup.name, setup.channel, settings, setup.bars, setup.codec, first_id)
+        self.parts[setup.name] = part
+        self.models[setup.name] = setup.model
+        self.fired[setup.name] = Fired(0, point, seed)
+        self.messages.append(part.route())

@@ -1,0 +1,75 @@
+"""What can be done to a session: one row for each verb."""
+
+from collections.abc import Callable
+from typing import Final
+
+from autoloops_engine.errors import UsageError
+from autoloops_engine.messages import Continue, Panic, Start, Stop
+from autoloops_engine.session.firing import when_named
+from autoloops_engine.session.stage import Stage
+from autoloops_engine.session.surface import Target, Values
+from autoloops_engine.time.quantum import When
+
+# A start waits this long for bar 1 as the controls are, then plays what the player holds.
+START_PATIENCE_US: Final = 100_000
+
+Verb = Callable[[Stage, Target, Values, int], None]
+
+
+def act(stage: Stage, target: Target, values: Values, now_us: int) -> None:
+    """Do what a verb says; see ``Surface.act``."""
+    if target.name not in VERBS:
+        raise UsageError(f"There is no verb {target.name}.")
+    VERBS[target.name](stage, target, values, now_us)
+
+
+def start_if_ready(stage: Stage, now_us: int) -> None:
+    """Let a start that waits begin, if bar 1 lies ready or it waited long enough."""
+    if stage.start_by_us is None:
+        return
+    if now_us >= stage.start_by_us or all(part.cued() for part in stage.parts.values()):
+        stage.start_by_us = None
+        stage.messages.append(stage.transport.tell(Start()))
+
+
+def _start(stage: Stage, target: Target, values: Values, now_us: int) -> None:
+    stage.start_by_us = now_us + START_PATIENCE_US
+    start_if_ready(stage, now_us)
+
+
+def _continue(stage: Stage, target: Target, values: Values, now_us: int) -> None:
+    stage.messages.append(stage.transport.tell(Continue()))
+
+
+def _stop(stage: Stage, target: Target, values: Values, now_us: int) -> None:
+    stage.start_by_us = None
+    stage.messages.append(stage.transport.tell(Stop()))
+
+
+def _panic(stage: Stage, target: Target, values: Values, now_us: int) -> None:
+    stage.messages.append(Panic())
+
+
+def _fire(stage: Stage, target: Target, values: Values, now_us: int) -> None:
+    what = str(values[0]) if values else "new"
+    when = when_named(str(values[1])) if len(values) > 1 else When.BAR
+    part = stage.part(target.part)
+    fired = stage.fired[part.name] = stage.fired[part.name].fire(what, part.settings)
+    stage.launch(part, when, now_us, point=fired.point, seed=fired.seed)
+
+
+def _restart(stage: Stage, target: Target, values: Values, now_us: int) -> None:
+    part = stage.part(target.part)
+    when = when_named(str(values[0])) if values else When.BAR
+    # The loop's bars stay on the song's bar lines, so a restart falls on one at the earliest.
+    stage.launch(part, When.BAR if when in {When.NOW, When.BEAT} else when, now_us, restart=True)
+
+
+VERBS: Final[dict[str, Verb]] = {
+    "start": _start,
+    "continue": _continue,
+    "stop": _stop,
+    "panic": _panic,
+    "fire": _fire,
+    "restart": _restart,
+}
