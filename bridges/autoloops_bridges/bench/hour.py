@@ -2,8 +2,8 @@
 
     python -m autoloops_bridges.bench.hour --model melody-2bar
 
-Prints a line for minutes 1, 10, 20 and so on: minute, bars played, megabytes of this process, shared
-in proportion and anonymous.
+Prints a line for minutes 1, 10, 20 and so on: minute, bars played, megabytes of this process, resident,
+shared in proportion, and anonymous.
 """
 
 import argparse
@@ -52,7 +52,9 @@ def simulate(model: str, minutes: int) -> None:
         if minute == 1 or minute % 10 == 0:
             gc.collect()
             taken = memory_of(os.getpid())
-            sys.stdout.write(f"{minute} {performance.player.bars} {taken.pss_mb:.3f} {taken.own_mb:.3f}\n")
+            sys.stdout.write(
+                f"{minute} {performance.player.bars} {taken.resident_mb:.3f} {taken.pss_mb:.3f} {taken.own_mb:.3f}\n"
+            )
             sys.stdout.flush()
 
 

@@ -1,8 +1,8 @@
 """How much memory the processes take, now, after minutes of playing, and after a simulated hour. Linux only.
 
 Counted is the proportional set size: what is shared is divided among those who share it (proc(5), smaps_rollup), so it
-moves when any other program that uses Python starts or ends. Besides, what nobody shares (anonymous memory): what grows
-there is a leak.
+moves when any other program that uses Python starts or ends. Besides, two figures that no other program moves: the
+resident set, with all that is shared, and what nobody shares (anonymous memory): what grows there is a leak.
 """
 
 import re
@@ -16,7 +16,7 @@ from autoloops_bridges.bench.tables import Cell
 from autoloops_bridges.clock import monotonic_us
 from autoloops_engine.units import US_PER_S
 
-_FIGURE: Final = re.compile(r"^(Pss|Anonymous):\s+(\d+) kB", re.MULTILINE)
+_FIGURE: Final = re.compile(r"^(Rss|Pss|Anonymous):\s+(\d+) kB", re.MULTILINE)
 _ROLE: Final = re.compile(r"processes\.(main|player)")
 _MOVE_S: Final = 0.1
 PARTS: Final = ("melody", "second", "third")
@@ -25,8 +25,9 @@ _SIMULATION_S: Final = 900.0
 
 
 class Memory(NamedTuple):
-    """Of a process, in MB (10**6 bytes): its proportional set size, and what of it is anonymous."""
+    """Of a process, in MB (10**6 bytes): its resident and its proportional set, and what is anonymous."""
 
+    resident_mb: float
     pss_mb: float
     own_mb: float
 
@@ -39,7 +40,7 @@ def memory_of(pid: int) -> Memory:
     """
     text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
     figures_mb = {name: int(size) * 1024 / 1e6 for name, size in _FIGURE.findall(text)}
-    return Memory(figures_mb["Pss"], figures_mb["Anonymous"])
+    return Memory(figures_mb["Rss"], figures_mb["Pss"], figures_mb["Anonymous"])
 
 
 def measure(model: str, minutes: float, *, simulate: bool) -> dict[str, dict[str, Cell]]:
@@ -98,7 +99,11 @@ def _simulated(model: str) -> dict[str, dict[str, Cell]]:
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=_SIMULATION_S + PATIENCE_S)
     rows: dict[str, dict[str, Cell]] = {}
     for line in done.stdout.splitlines():
-        minute, bars, pss_mb, own_mb = line.split()
-        row: dict[str, Cell] = {"bars": float(bars), "all, MB": float(pss_mb), "anonymous, MB": float(own_mb)}
-        rows[f"simulated minute {minute}"] = row
+        minute, bars, resident_mb, pss_mb, own_mb = line.split()
+        rows[f"simulated minute {minute}"] = {
+            "bars": float(bars),
+            "resident, MB": float(resident_mb),
+            "all, MB": float(pss_mb),
+            "anonymous, MB": float(own_mb),
+        }
     return rows or {"simulated hour": {"why": f"failed: {done.stderr.strip()[-100:]}"}}
