@@ -36,6 +36,7 @@ from autoloops_export.training.batches import BatchSampler
 from autoloops_export.training.measure import measure as measure_torch
 from autoloops_export.training.objective import Feeding, TouchWeights, elbo, shifted
 from autoloops_export.training.recipe import DataArguments, ObjectiveArguments, Recipe, RunArguments
+from autoloops_export.training.sharing import Noise
 from autoloops_export.training.trainer import LAST, Observer, Trainer
 
 TICKS = 480
@@ -217,7 +218,7 @@ def test_touch_costs_what_its_weights_say(model: GrooveVae) -> None:
     def touch(velocity: float, offset: float) -> float:
         generator = torch.Generator().manual_seed(0)
         weights = TouchWeights(velocity, offset)
-        terms = elbo(model, loops, 0.0, 0.0, Feeding(), generator, torch.float32, weights)
+        terms = elbo(model, loops, 0.0, 0.0, Feeding(), Noise(generator), torch.float32, weights)
         assert float(terms.loss.detach() - terms.reconstruction) == pytest.approx(float(terms.touch), abs=1e-3)
         return float(terms.touch)
 

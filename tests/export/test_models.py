@@ -16,6 +16,7 @@ from autoloops_export.models.loops import Loops
 from autoloops_export.models.registry import CheckpointCard, build_model, load_card, load_model, save_model
 from autoloops_export.training.measure import free_running, measure
 from autoloops_export.training.objective import Feeding, elbo, kl_nats, shifted
+from autoloops_export.training.sharing import Noise
 
 TINY = ModelConfig(latent=5, encoder_hidden=7, encoder_reads=4, decoder_hidden=6, decoder_layers=2, embedding=3)
 BATCH = 3
@@ -113,7 +114,9 @@ def test_the_closed_form_kl_is_that_of_the_distributions() -> None:
 
 def test_free_bits_count_on_the_total_of_a_window(model: FlatVae, tokens: torch.Tensor) -> None:
     def loss(free_bits: float) -> tuple[float, float]:
-        terms = elbo(model, Loops(tokens), 1.0, free_bits, Feeding(), torch.Generator().manual_seed(0), torch.float32)
+        terms = elbo(
+            model, Loops(tokens), 1.0, free_bits, Feeding(), Noise(torch.Generator().manual_seed(0)), torch.float32
+        )
         return float(terms.loss.detach() - terms.reconstruction), float(terms.kl)
 
     cost, kl = loss(0.0)
@@ -132,12 +135,12 @@ def test_scheduled_sampling_feeds_the_models_own_tokens_and_dropout_blanks_them(
         return decode(self, z, previous)
 
     monkeypatch.setattr(FlatVae, "decode", spy)
-    generator = torch.Generator().manual_seed(0)
-    elbo(model, Loops(tokens), 1.0, 0.0, Feeding(), generator, torch.float32)
+    noise = Noise(torch.Generator().manual_seed(0))
+    elbo(model, Loops(tokens), 1.0, 0.0, Feeding(), noise, torch.float32)
     assert seen[-1].tolist() == shifted(tokens).tolist()
-    elbo(model, Loops(tokens), 1.0, 0.0, Feeding(sampling=1.0), generator, torch.float32)
+    elbo(model, Loops(tokens), 1.0, 0.0, Feeding(sampling=1.0), noise, torch.float32)
     assert (seen[-1][:, 1:] != tokens[:, :-1]).float().mean() > 0.8
-    elbo(model, Loops(tokens), 1.0, 0.0, Feeding(dropout=0.5), generator, torch.float32)
+    elbo(model, Loops(tokens), 1.0, 0.0, Feeding(dropout=0.5), noise, torch.float32)
     blanked = (seen[-1][:, 1:] == 0) & (tokens[:, :-1] != 0)
     assert 0.3 < float(blanked.float().mean()) < 0.7
 

@@ -42,6 +42,7 @@ def train(
     from autoloops_export.data.windows import load_dataset
     from autoloops_export.training.recipe import load_recipe
     from autoloops_export.training.session import train_run
+    from autoloops_export.training.sharing import join_run
 
     if threads:
         torch.set_num_threads(threads)
@@ -56,4 +57,5 @@ def train(
         raise UsageError("Name a recipe to train, or --from BUNDLE with --data FOLDER to fine-tune.")
     plan = load_recipe(recipe)
     dataset = load_dataset(data or Path(plan.data.folder))
-    train_run(plan, dataset, out or RUNS / plan.run.name, minutes=minutes, resume=resume)
+    with join_run() as share:
+        train_run(plan, dataset, out or RUNS / plan.run.name, minutes=minutes, resume=resume, share=share)

@@ -7,11 +7,12 @@ from dataclasses import dataclass
 
 import torch
 import torch.nn.functional as F
-from torch import Tensor
+from torch import Tensor, nn
 
 from autoloops_export.models.flat import FlatVae
 from autoloops_export.models.groove import GrooveVae
 from autoloops_export.models.loops import Loops
+from autoloops_export.training.sharing import Noise
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,7 +66,7 @@ def elbo(
     beta: float,
     free_bits_nats: float,
     feeding: Feeding,
-    generator: torch.Generator,
+    noise: Noise,
     precision: torch.dtype,
     weights: TouchWeights = TouchWeights(),
 ) -> Terms:
@@ -74,17 +75,16 @@ def elbo(
     Free bits count on the total KL of a window (MusicVAE's code does so, whatever its comment says).
     """
     tokens = loops.tokens
-    device = tokens.device
 
     def fast() -> torch.autocast:
-        return torch.autocast(device.type, precision, enabled=precision != torch.float32)
+        return torch.autocast(tokens.device.type, precision, enabled=precision != torch.float32)
 
     with fast():
         summary = model.summarise(model.features(loops))
     mu, sigma = model.posterior(summary.float())
-    z = mu + sigma * torch.randn(mu.shape, generator=generator, device=device)
+    z = mu + sigma * noise.normal(*mu.shape)
     with fast():
-        inputs = _fed(model, z, tokens, feeding, generator)
+        inputs = _fed(model, z, tokens, feeding, noise)
         outputs = model.decode(z, inputs)
         logits = model.logits(outputs)
     logits = logits.float()
@@ -95,6 +95,27 @@ def elbo(
     loss = reconstruction + beta * (kl - free_bits_nats).clamp(min=0).mean() + touch
     correct = (logits.detach().argmax(2) == tokens).float().mean()
     return Terms(loss, reconstruction.detach(), kl.mean().detach(), correct, touch.detach())
+
+
+class Objective(nn.Module):
+    """:func:`elbo` of a model as a module of its own: what several processes share is a module's ``forward``."""
+
+    def __init__(self, model: FlatVae) -> None:
+        super().__init__()
+        self.model = model
+
+    def forward(
+        self,
+        loops: Loops,
+        beta: float,
+        free_bits_nats: float,
+        feeding: Feeding,
+        noise: Noise,
+        precision: torch.dtype,
+        weights: TouchWeights,
+    ) -> Terms:
+        """See :func:`elbo`."""
+        return elbo(self.model, loops, beta, free_bits_nats, feeding, noise, precision, weights)
 
 
 def _touch_cost(model: FlatVae, outputs: Tensor, loops: Loops, weights: TouchWeights) -> Tensor:
@@ -108,21 +129,18 @@ def _touch_cost(model: FlatVae, outputs: Tensor, loops: Loops, weights: TouchWei
 
 
 @torch.no_grad()
-def _fed(model: FlatVae, z: Tensor, tokens: Tensor, feeding: Feeding, generator: torch.Generator) -> Tensor:
+def _fed(model: FlatVae, z: Tensor, tokens: Tensor, feeding: Feeding, noise: Noise) -> Tensor:
     """The decoder's inputs: true tokens, some replaced by its own samples, some blanked.
 
     The samples come from one teacher-forced pass for all steps at once (Duckworth et al., "Parallel scheduled
     sampling", 2019), because a pass step by step would cost as much as the rest of training.
     """
-    device = tokens.device
     source = tokens
     if feeding.sampling > 0:
         logits = model.logits(model.decode(z, shifted(tokens))).float()
-        uniform = torch.rand(logits.shape, generator=generator, device=device).clamp(1e-9, 1 - 1e-7)
-        sampled = (logits - (-uniform.log()).log()).argmax(2)
-        chosen = torch.rand(tokens.shape, generator=generator, device=device) < feeding.sampling
+        sampled = (logits - (-noise.uniform(*logits.shape).log()).log()).argmax(2)
+        chosen = noise.uniform(*tokens.shape) < feeding.sampling
         source = torch.where(chosen, sampled, tokens)
     if feeding.dropout > 0:
-        blank = torch.rand(tokens.shape, generator=generator, device=device) < feeding.dropout
-        source = source.masked_fill(blank, 0)
+        source = source.masked_fill(noise.uniform(*tokens.shape) < feeding.dropout, 0)
     return shifted(source)

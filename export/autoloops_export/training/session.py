@@ -18,6 +18,7 @@ from autoloops_export.training.checkpoints import RESUME
 from autoloops_export.training.measure import Metrics
 from autoloops_export.training.recipe import Recipe
 from autoloops_export.training.schedules import Plan
+from autoloops_export.training.sharing import ALONE, Share
 from autoloops_export.training.trainer import BEST, Observer, StepReport, Trainer
 
 STEPS_PER_POINT: Final = 50
@@ -83,6 +84,7 @@ def train_run(
     minutes: float | None,
     resume: bool,
     initial: dict[str, Tensor] | None = None,
+    share: Share = ALONE,
 ) -> None:
     """Train ``recipe`` on ``dataset`` into ``folder``, to the end or until a signal.
 
@@ -93,20 +95,22 @@ def train_run(
         minutes: Length of the whole run, time of earlier sessions included; None: the recipe's steps.
         resume: Go on from the state in ``folder``.
         initial: Weights to start from, which count as the best until better ones are found; None: random ones.
+        share: This process's part of the run; only the first process shows and writes anything.
 
     Raises:
         UsageError: the data do not do, a run is there already, or there is nothing to resume.
     """
     if not resume and (folder / RESUME).exists():
         raise UsageError(f"{folder} holds a run already: add --resume to go on, or give another folder with --out.")
-    trainer = Trainer(recipe, dataset, folder, Plan(recipe.run.steps, None if minutes is None else minutes * 60))
+    plan = Plan(recipe.run.steps, None if minutes is None else minutes * 60)
+    trainer = Trainer(recipe, dataset, folder, plan, share)
     if resume:
         trainer.resume()
-    console = Console()
+    console = Console(quiet=not share.first)
     console.print(
         f"{recipe.run.name}: {len(dataset.splits['train']):,} training windows, "
         f"{sum(p.numel() for p in trainer.model.parameters()) / 1e6:.2f} M parameters, "
-        f"{trainer.device.type} in {str(trainer.precision).removeprefix('torch.')}",
+        f"{_place(trainer)} in {str(trainer.precision).removeprefix('torch.')}",
         highlight=False,
         soft_wrap=True,
     )
@@ -117,19 +121,24 @@ def train_run(
         TextColumn("{task.fields[speed]}"),
         TextColumn("{task.fields[left]}"),
     )
-    with (
-        Progress(*columns, console=console) as bar,
-        SummaryWriter(str(folder / "tensorboard")) as writer,
-        stop_signals() as stopped,
-    ):
-        task = bar.add_task("training", total=1.0, speed="", left="")
-        telemetry = _Telemetry(recipe.run.batch_size, bar, task, writer)
+    with contextlib.ExitStack() as shown, stop_signals() as stopped:
+        observer = Observer()
+        if share.first:
+            bar = shown.enter_context(Progress(*columns, console=console))
+            writer = shown.enter_context(SummaryWriter(str(folder / "tensorboard")))
+            task = bar.add_task("training", total=1.0, speed="", left="")
+            observer = _Telemetry(recipe.run.batch_size * share.processes, bar, task, writer)
         if initial is not None and not resume:
-            trainer.begin_from(initial, telemetry)
-        ending = trainer.run(telemetry, lambda: bool(stopped))
+            trainer.begin_from(initial, observer)
+        ending = trainer.run(observer, lambda: bool(stopped))
     console.print(f"Training ended after {trainer.counters.step:,} steps: {ending}.", highlight=False, soft_wrap=True)
     if (folder / BEST).exists():
         console.print(f"The best weights are in {folder / BEST}.", highlight=False, soft_wrap=True)
+
+
+def _place(trainer: Trainer) -> str:
+    processes = trainer.share.processes
+    return trainer.device.type if processes == 1 else f"{processes} processes on {trainer.device.type}"
 
 
 def _touch(metrics: Metrics) -> str:

@@ -19,8 +19,9 @@ from autoloops_export.training import schedules
 from autoloops_export.training.batches import BatchSampler
 from autoloops_export.training.checkpoints import Counters, load_resume, save_resume
 from autoloops_export.training.measure import Metrics, measure
-from autoloops_export.training.objective import Feeding, Terms, TouchWeights, elbo
+from autoloops_export.training.objective import Feeding, Objective, Terms, TouchWeights
 from autoloops_export.training.recipe import Recipe
+from autoloops_export.training.sharing import ALONE, Noise, Share
 
 BEST: Final = "best.safetensors"
 LAST: Final = "last.safetensors"
@@ -53,11 +54,6 @@ class Observer:
 
     def measured(self, step: int, metrics: Metrics, is_best: bool) -> None:
         """The validation windows have been measured."""
-
-
-def pick_device() -> torch.device:
-    """CUDA where there is one, else the CPU."""
-    return torch.device("cuda" if torch.cuda.is_available() else "cpu")
 
 
 def pick_precision(name: str, device: torch.device) -> torch.dtype:
@@ -96,20 +92,23 @@ def check_enough(dataset: Dataset, recipe: Recipe) -> None:
 class Trainer:
     """A run: the model, its optimiser and everything that a resumed run must find unchanged."""
 
-    def __init__(self, recipe: Recipe, dataset: Dataset, folder: Path, plan: schedules.Plan) -> None:
-        """Build an untrained run; ``folder`` receives its checkpoints.
+    def __init__(
+        self, recipe: Recipe, dataset: Dataset, folder: Path, plan: schedules.Plan, share: Share = ALONE
+    ) -> None:
+        """Build an untrained run; ``folder`` receives its checkpoints, and ``share`` is this process's part of it.
 
         Raises:
             UsageError: the data are too few or do not fit the recipe.
         """
         check_enough(dataset, recipe)
-        self.recipe, self.folder, self.plan = recipe, folder, plan
-        self.device = pick_device()
+        self.recipe, self.folder, self.plan, self.share = recipe, folder, plan, share
+        self.device = share.device()
         self.precision = pick_precision(recipe.run.precision, self.device)
         torch.manual_seed(recipe.run.seed)
         self.model = build_model(recipe.model).to(self.device)
         self.average = build_model(recipe.model).to(self.device)
         self.average.load_state_dict(self.model.state_dict())
+        self.objective = share.watched(Objective(self.model))
         options = recipe.optimiser
         self.optimiser = torch.optim.AdamW(
             self.model.parameters(), options.learning_rate, weight_decay=options.weight_decay, fused=True
@@ -158,14 +157,17 @@ class Trainer:
         weight = schedules.kl_weight(objective, counters.kl_weight, progress)
         for group in self.optimiser.param_groups:
             group["lr"] = rate
-        loops = self.sampler.draw(self.recipe.run.batch_size).to(self.device)
+        size = self.recipe.run.batch_size
+        loops = self.sampler.draw(size * self.share.processes).rows(self.share.rows(size)).to(self.device)
         feeding = Feeding(schedules.sampling_share(objective, progress), objective.input_dropout)
         self.model.train()
         touch = TouchWeights(objective.velocity_weight, objective.offset_weight)
         free = objective.free_bits_nats
-        terms = elbo(self.model, loops, weight, free, feeding, self.generator, self.precision, touch)
+        noise = Noise(self.generator, self.share)
+        terms = self.objective(loops, weight, free, feeding, noise, self.precision, touch)
         self.optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(terms.loss)
+        terms = Terms(*self.share.mean([terms.loss, terms.reconstruction, terms.kl, terms.correct, terms.touch]))
         norm = float(torch.nn.utils.clip_grad_norm_(self.model.parameters(), options.clip_norm))
         if math.isfinite(norm) and norm <= options.skip_norm:
             self.optimiser.step()
@@ -198,20 +200,34 @@ class Trainer:
                 return f"no better for {run.patience} measurements"
             started = clock()
             report = self.step()
-            self.counters.seconds += clock() - started
+            self._spent(clock() - started)
+            stopped = self.share.anywhere(stopping())
             observer.stepped(report, self.counters.seconds)
             if report.step % run.evaluate_every == 0 or self.progress >= 1:
                 started = clock()
                 self.evaluate(observer)
-                self.counters.seconds += clock() - started
+                self._spent(clock() - started)
                 self.save()
-            if stopping():
+            if stopped:
                 self.save()
                 return "stopped; --resume goes on from here"
         return "the plan is done"
 
-    def evaluate(self, observer: Observer) -> Metrics:
-        """Measure the averaged weights on the validation windows; write ``last`` and, if it is, ``best``."""
+    def _spent(self, seconds: float) -> None:
+        """Count time, by the clock of the first process: all must see the same progress."""
+        self.counters.seconds += self.share.from_first(seconds)[0]
+
+    def evaluate(self, observer: Observer) -> None:
+        """Measure the averaged weights on the validation windows; write ``last`` and, if it is, ``best``.
+
+        The first process does it, the others wait.
+        """
+        if self.share.first:
+            self._measure(observer)
+        self.counters.best, since_best = self.share.from_first(self.counters.best, self.counters.since_best)
+        self.counters.since_best = int(since_best)
+
+    def _measure(self, observer: Observer) -> None:
         metrics = measure(self.average, self.valid)
         is_best = metrics.free_at_1 > self.counters.best
         self.counters.since_best = 0 if is_best else self.counters.since_best + 1
@@ -219,7 +235,7 @@ class Trainer:
             config=self.recipe.model,
             step=self.counters.step,
             seconds=round(self.counters.seconds, 1),
-            windows=self.counters.step * self.recipe.run.batch_size,
+            windows=self.counters.step * self.recipe.run.batch_size * self.share.processes,
             metrics=metrics.as_dict(),
             data=self._data,
         )
@@ -229,7 +245,6 @@ class Trainer:
             self.counters.best = metrics.free_at_1
             save_model(self.folder / BEST, weights, card)
         observer.measured(self.counters.step, metrics, is_best)
-        return metrics
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that is a tensor, by ``PART.NAME``; the tensors are the run's own, not copies."""
@@ -243,7 +258,9 @@ class Trainer:
         return tensors
 
     def save(self) -> None:
-        """Write the state of the run."""
+        """Write the state of the run: one process does, for all."""
+        if not self.share.first:
+            return
         self.counters.batches = dict(self.sampler.generator.bit_generator.state)
         save_resume(self.folder, self.tensors(), self.counters)
 
