@@ -217,6 +217,28 @@ class PlayerStats(Struct, frozen=True, tag=True):
     bars: int
 
 
+class SyncState(Struct, frozen=True, tag=True):
+    """How following goes; sent when something changes and four times a second.
+
+    Attributes:
+        source: The word of ``--sync``.
+        tempo_bpm: The master's tempo; our own where there is none.
+        phase_error_us: How far we are ahead of the master's line, in microseconds; negative when behind.
+        jitter_us: Standard deviation of what the source goes by around that line.
+        locked: Whether we play along with it, or could.
+        peers: How many others are there.
+        remark: A sentence for the performer where there is something to say, else empty.
+    """
+
+    source: str
+    tempo_bpm: float
+    phase_error_us: int
+    jitter_us: int
+    locked: bool
+    peers: int
+    remark: str
+
+
 class Hello(Struct, frozen=True, tag=True):
     """A player started; 0 is the first, and each later one waits for ``Adopt``."""
 
@@ -245,7 +267,7 @@ ToPlayer = (
     | EndAfter
     | Quit
 )
-FromPlayer = TransportState | Frozen | MidiIn | PortsState | PlayerStats | Hello | Ended
+FromPlayer = TransportState | Frozen | MidiIn | PortsState | PlayerStats | SyncState | Hello | Ended
 
 LATE_BOUNDS_US: Final = (50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
 

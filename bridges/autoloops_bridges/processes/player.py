@@ -25,6 +25,7 @@ from autoloops_bridges.processes.book import LedgeredSink
 from autoloops_bridges.processes.ports import News, watch_ports
 from autoloops_bridges.processes.realtime import claim_realtime
 from autoloops_bridges.processes.shared import Shared
+from autoloops_bridges.processes.sources import open_source
 from autoloops_bridges.processes.wire import Wire
 from autoloops_engine.messages import (
     LATE_BOUNDS_US,
@@ -40,6 +41,7 @@ from autoloops_engine.messages import (
 from autoloops_engine.player.core import Emission, Player
 from autoloops_engine.player.events import Event, Sink
 from autoloops_engine.player.ledger import LEDGER_SIZE, NoteLedger
+from autoloops_engine.sync.guide import Guide
 from autoloops_engine.units import US_PER_MS, US_PER_S
 
 # How long a busy Python thread (a MIDI callback) may keep the timing thread waiting.
@@ -67,6 +69,7 @@ class PlayerProcess:
         self._woken.setblocking(False)
         self._shared = Shared(Path(born.shared))
         self._player = Player(born.options.tempo_bpm, now_us, born.generation)
+        self._guide = Guide(self._player, open_source(born.options), now_us)
         self._clock = NtpClock(now_us, wall_us())
         self._observe_us = now_us + US_PER_S
         self._sinks: dict[str, LedgeredSink] = {}
@@ -126,12 +129,13 @@ class PlayerProcess:
             self._wait(now_us + _BEAT_US)
         self._handle(Quit(), monotonic_us())
         self._advance(monotonic_us())
+        self._guide.close()
         self._watch.close()
         for sink in self._sinks.values():
             sink.settle(sys.maxsize)
 
     def _wait(self, until_us: int) -> None:
-        due_us = self._player.next_deadline_us()
+        due_us = self._guide.next_deadline_us()
         deadline_us = until_us if due_us is None else min(until_us, due_us)
         writers = [self._wire] if self._wire.waiting else []
         timeout_s = max(0, deadline_us - monotonic_us()) / US_PER_S
@@ -164,11 +168,11 @@ class PlayerProcess:
             self._wire.send(encode(self._ports))
         elif isinstance(message, Quit):
             self._leaving = True
-        self._player.handle(message, now_us)
+        self._guide.handle(message, now_us)
 
     def _advance(self, now_us: int) -> None:
-        self._emit(self._player.advance(now_us), now_us)
-        for message in self._player.take_messages():
+        self._emit(self._guide.advance(now_us), now_us)
+        for message in self._guide.take_messages():
             self._wire.send(encode(message))
 
     def _emit(self, emissions: Sequence[Emission], now_us: int) -> None:

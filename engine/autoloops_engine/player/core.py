@@ -33,13 +33,19 @@ from autoloops_engine.messages import (
     TransportState,
 )
 from autoloops_engine.player.bars import PartBars
+from autoloops_engine.player.course import Course
 from autoloops_engine.player.events import Event, Kind
 from autoloops_engine.player.outlet import Outlet, Part
+from autoloops_engine.sync.source import Follow, GoTo, Halt, Play, SyncCommand
 from autoloops_engine.time.timeline import Timeline, bar_of
 from autoloops_engine.units import BAR_UB, NS_PER_US, UB_PER_BEAT, ns_per_beat
 
 # Time between a start and its first event, so that a wake-up a little late does not make the first note late.
 START_DELAY_US = 2_000
+# A start that a master gave so long ago is still played from its beginning, late by that much.
+PLAY_LATE_US = 50_000
+# A place so near to ours is the same passage: the bars that are held go on.
+_NEAR_UB = UB_PER_BEAT // 4
 
 Emission = tuple[str, Event]
 
@@ -55,7 +61,7 @@ class Player:
     """
 
     def __init__(self, tempo_bpm: float, now_us: int, generation: int = 0) -> None:
-        self._timeline = Timeline(ns_per_beat(tempo_bpm), 0, now_us)
+        self._course = Course(Timeline(ns_per_beat(tempo_bpm), 0, now_us))
         self._playing = False
         self._epoch = 0
         self._from_ub = 0
@@ -71,6 +77,29 @@ class Player:
         self.fallbacks = 0
         self.dropped = 0
         self.bars = 0
+
+    @property
+    def waiting(self) -> bool:
+        """Whether it has still to be told what to adopt."""
+        return self._waiting
+
+    @property
+    def playing(self) -> bool:
+        """Whether time runs."""
+        return self._playing
+
+    @property
+    def line(self) -> Timeline:
+        """The line that the position is on, or is led back to."""
+        return self._course.aim
+
+    @property
+    def _timeline(self) -> Timeline:
+        return self._course.line
+
+    @_timeline.setter
+    def _timeline(self, line: Timeline) -> None:
+        self._course.leave(line)
 
     def attach(self, key: str, lead_us: int, now_us: int) -> None:
         """Serve another sink from now on; it hears what begins after this moment."""
@@ -126,9 +155,32 @@ class Player:
             case _:
                 assert_never(message)
 
+    def follow(self, command: SyncCommand, now_us: int) -> None:
+        """Do what a sync source says; ``advance`` to ``now_us`` comes first."""
+        match command:
+            case Play():
+                self._play(command, now_us)
+            case Follow(line=line):
+                self._follow(line, now_us)
+            case Halt():
+                self._stop(now_us)
+            case GoTo(position_ub=position_ub):
+                if self._playing or not self._is_near(position_ub):
+                    self._transport(Locate(position_ub), now_us)
+                    return
+                self._timeline = Timeline(self._timeline.ns_per_beat, position_ub, now_us)
+                self._report(now_us)
+
+    def phase_error_us(self, now_us: int) -> int:
+        """How far we are ahead of the master's line; 0 while stopped."""
+        return self._course.error_us(now_us) if self._playing else 0
+
     def advance(self, now_us: int) -> list[Emission]:
         """Everything due by ``now_us``, per sink in order of time."""
         if self._playing:
+            meets_us = self._course.meets_us
+            if meets_us is not None and meets_us <= now_us:
+                self._course.follow(self.line, now_us)
             self._freeze_due(now_us)
             parts = self._outlet_parts()
             for key, outlet in self._outlets.items():
@@ -154,6 +206,8 @@ class Player:
                 times_us.append(due_us)
         if self._end_ub is not None:
             times_us.append(self._timeline.time_of(self._end_ub))
+        if self._course.meets_us is not None:
+            times_us.append(self._course.meets_us)
         return min(times_us, default=None)
 
     def take_messages(self) -> list[FromPlayer]:
@@ -163,12 +217,9 @@ class Player:
 
     def state(self, now_us: int) -> TransportState:
         """The transport as it is."""
-        position_ub, time_us = self._timeline.position_ub, self._timeline.time_us
-        if not self._playing:
-            time_us = now_us
-        return TransportState(
-            self._epoch, self._playing, self._timeline.ns_per_beat, position_ub, time_us, self._lead_us()
-        )
+        line = self.line
+        time_us = line.time_us if self._playing else now_us
+        return TransportState(self._epoch, self._playing, line.ns_per_beat, line.position_ub, time_us, self._lead_us())
 
     # -- transport -------------------------------------------------------------------------------------------------
 
@@ -206,12 +257,16 @@ class Player:
 
     def _roll(self, now_us: int) -> None:
         routes = [bars.route for bars in self._parts.values()]
-        early_ub = max((route.early_ub for route in routes), default=0)
+        early_ub = self._early_ub()
         ahead_us = early_ub * self._timeline.ns_per_beat // (NS_PER_US * UB_PER_BEAT)
         ahead_us += max((-route.offset_us for route in routes if route.offset_us < 0), default=0)
         position_ub = self._timeline.position_ub
         start_us = now_us + START_DELAY_US + self._lead_us() + ahead_us
         self._timeline = Timeline(self._timeline.ns_per_beat, position_ub, start_us)
+        self._begin(position_ub, early_ub)
+
+    def _begin(self, position_ub: int, early_ub: int) -> None:
+        """Time runs: hand out what lies from ``position_ub`` on."""
         # From a bar line on, notes that come early are part of the bar; within a bar, what lies behind is over.
         self._from_ub = position_ub - early_ub if position_ub % BAR_UB == 0 else position_ub
         self._rolled_ub = position_ub
@@ -219,6 +274,40 @@ class Player:
         for outlet in self._outlets.values():
             self._line_up(outlet, self._from_ub)
             outlet.roll(position_ub)
+
+    def _play(self, command: Play, now_us: int) -> None:
+        line = command.line
+        position_ub = line.position_ub if now_us - line.time_us <= PLAY_LATE_US else self._next_ub(line, now_us)
+        if command.fresh or self._playing or not self._is_near(position_ub):
+            self._jump(position_ub, now_us)
+        self._join(line, position_ub, now_us)
+
+    def _follow(self, line: Timeline, now_us: int) -> None:
+        """Be led to the master's line, or jump to it when it is too far away."""
+        if not self._playing:
+            self._timeline = Timeline(line.ns_per_beat, self._timeline.position_ub, now_us)
+        elif not self._course.follow(line, now_us):
+            position_ub = self._next_ub(line, now_us)
+            self._jump(position_ub, now_us)
+            self._join(line, position_ub, now_us)
+        if self._course.is_news(now_us, playing=self._playing):
+            self._report(now_us)
+
+    def _join(self, line: Timeline, position_ub: int, now_us: int) -> None:
+        self._course.join(line)
+        self._begin(position_ub, self._early_ub())
+        self._report(now_us)
+
+    def _next_ub(self, line: Timeline, now_us: int) -> int:
+        """The first position on ``line`` that can still be handed out in time."""
+        return line.position_at(now_us + START_DELAY_US + self._lead_us())
+
+    def _is_near(self, position_ub: int) -> bool:
+        """Whether a position is as good as the one where we stand."""
+        return abs(position_ub - self._timeline.position_ub) < _NEAR_UB
+
+    def _early_ub(self) -> int:
+        return max((bars.route.early_ub for bars in self._parts.values()), default=0)
 
     def _stop(self, now_us: int) -> None:
         if not self._playing:
@@ -261,6 +350,7 @@ class Player:
 
     def _report(self, now_us: int) -> None:
         if not self._waiting:
+            self._course.told = self.line
             self._messages.append(self.state(now_us))
 
     # -- bars ------------------------------------------------------------------------------------------------------

@@ -8,7 +8,7 @@ from typing import Final
 
 from msgspec import Struct
 
-from autoloops_engine.units import BAR_UB, NS_PER_US, UB_PER_BEAT
+from autoloops_engine.units import BAR_UB, NS_PER_S, NS_PER_US, UB_PER_BEAT
 
 # Microseconds times this, over nanoseconds in a beat, are micro-beats.
 _NS_UB: Final = NS_PER_US * UB_PER_BEAT
@@ -26,6 +26,11 @@ class Timeline(Struct, frozen=True):
     ns_per_beat: int
     position_ub: int
     time_us: int
+
+    @property
+    def tempo_bpm(self) -> float:
+        """The tempo, in beats per minute."""
+        return 60 * NS_PER_S / self.ns_per_beat
 
     def position_at(self, time_us: int) -> int:
         """The position reached at ``time_us``, in micro-beats, rounded down."""

