@@ -113,6 +113,15 @@ def test_a_held_note_goes_on_only_when_the_bar_decoded_after_it_ties_it() -> Non
         assert not any(event.early for event in events)
 
 
+def test_bars_that_were_frozen_at_once_keep_their_ties() -> None:
+    """Found by the property test below."""
+    bar = Bar(1, 1, (note(0, 60, 16, held=True),), (Tie(60, BAR_UB),))
+    subject = player(MELODY, OfferBar("melody", 1, 0, bar), Start())
+    ends = [event for _, event in subject.advance(5 * BAR_US) if event.kind == Kind.OFF]
+    assert len(ends) == 4
+    assert all(event.early for event in ends)
+
+
 def test_a_splice_replaces_the_rest_of_the_sounding_bar() -> None:
     old = Bar(1, 0, (note(0, 60, 16, held=True), note(12, 65)))
     new = Bar(2, 0, (note(8, 70),))

@@ -65,7 +65,9 @@ class Voice:
             from_ub: Notes before this position are left out, in micro-beats from the start of bar 1.
         """
         line_ub = song_bar * BAR_UB
-        self._ties = {at: old for at, old in self._ties.items() if at >= line_ub - BAR_UB}
+        # Only what is still to come can end at a bar line and be tied there.
+        oldest_ub = min(line_ub, self._pending[0].at_ub) if self._pending else line_ub
+        self._ties = {at: old for at, old in self._ties.items() if at >= oldest_ub}
         self._ties[line_ub] = {tie.pitch: tie for tie in ties}
         for note in bar.notes:
             if line_ub + note.start_ub >= from_ub:
