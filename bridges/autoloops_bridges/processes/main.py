@@ -215,7 +215,7 @@ class MainProcess:
         for name, bundle in self._session.take_wishes().items():
             setup = self._part(name).setup
             self._loader.wish(Wish(name, setup.channel, bundle, setup.codec, self._session.loop_steps(name)))
-        for request in self._session.take_requests():
+        for request in self._session.take_requests(now_us):
             self._worker.submit(request)
         if self._edge.take_listeners_change():
             self._wire.send(encode(SetListeners(self._edge.listeners())))

@@ -26,6 +26,7 @@ from autoloops_engine.messages import (
 from autoloops_engine.notes import Bar
 from autoloops_engine.session import controls, verbs
 from autoloops_engine.session.firing import Fired
+from autoloops_engine.session.pacing import Pace
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.settings import PartSetup
 from autoloops_engine.session.stage import Stage
@@ -34,6 +35,7 @@ from autoloops_engine.session.surface import Target, Values
 from autoloops_engine.session.transport import Change
 from autoloops_engine.session.wanted import Wanted
 from autoloops_engine.time.timeline import bar_of
+from autoloops_engine.units import BAR_UB
 
 # A bar is frozen so long before its earliest possible event: time to announce it. A decode that is quicker than its
 # budget, as nearly all are, makes the bar up to this line; freezing a whole budget ahead would only turn it away.
@@ -60,6 +62,8 @@ class Session:
         self._requests: list[DecodeRequest] = []
         self._in_flight: dict[str, tuple[int, Wanted]] = {}
         self._ticket = 0
+        self._pace = Pace()
+        self._paced_us: int | None = None
 
     @property
     def seed(self) -> int:
@@ -97,10 +101,11 @@ class Session:
         self._stage.messages.clear()
         return messages
 
-    def take_requests(self) -> list[DecodeRequest]:
+    def take_requests(self, now_us: int) -> list[DecodeRequest]:
         """What to decode since the last call."""
+        self._paced_us = None
         for part in self._parts.values():
-            self._ask(part)
+            self._ask(part, now_us)
         requests, self._requests = self._requests, []
         return requests
 
@@ -141,8 +146,9 @@ class Session:
         verbs.start_if_ready(self._stage, now_us)
 
     def next_deadline_us(self) -> int | None:
-        """When ``advance`` has to be called next; None while nothing can become due."""
-        return self._stage.start_by_us
+        """When ``advance`` and ``take_requests`` have to be called next; None while nothing can become due."""
+        deadlines_us = (self._stage.start_by_us, self._paced_us)
+        return min((deadline_us for deadline_us in deadlines_us if deadline_us is not None), default=None)
 
     def take_wishes(self) -> dict[str, str]:
         """By part, the model that somebody wants for it since the last call; loading it is the shell's work."""
@@ -256,10 +262,22 @@ class Session:
                 with self._stage.settling(part):
                     part.jump(state.epoch, bar_of(state.position_ub))
 
-    def _ask(self, part: PartSession) -> None:
+    def _ask(self, part: PartSession, now_us: int) -> None:
         wanted = part.wanted(cue=self._stage.start_by_us is not None or not self.playing)
         if wanted is None or self._in_flight.get(part.name, (0, None))[1] == wanted:
             return
+        if self.playing:
+            due_us = self._pace.due_us(part.name, wanted, self._freeze_us(part, wanted), self._stage.budget_us)
+            if due_us > now_us:
+                self._paced_us = due_us if self._paced_us is None else min(due_us, self._paced_us)
+                return
+        self._pace.asked(part.name, wanted, now_us)
         self._ticket += 1
         self._in_flight[part.name] = (self._ticket, wanted)
         self._requests.append(part.request(wanted, self._ticket))
+
+    def _freeze_us(self, part: PartSession, wanted: Wanted) -> int:
+        """When the player freezes a bar, within what swing and nudges may still change about it."""
+        route = part.route()
+        earliest_us = self._transport.timeline.time_of(wanted.song_bar * BAR_UB - route.early_ub) + route.offset_us
+        return earliest_us - self._transport.state.lead_us - FREEZE_LEAD_US

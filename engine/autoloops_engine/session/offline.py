@@ -63,7 +63,7 @@ class Performance:
             for report in reports:
                 self.session.on_player(report)
             self.heard += reports
-            requests = self.session.take_requests()
+            requests = self.session.take_requests(self.now_us)
             self._waiting |= {request.part: request for request in requests}
             if not self._work() and not messages and not reports and not requests:
                 return
