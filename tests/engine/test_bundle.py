@@ -155,7 +155,10 @@ CONTRADICTIONS: dict[str, tuple[dict[str, Any], str]] = {
     "other classes": ({"outputs": [{"part": "melody", "codec": "melody-90", "classes": 95}]}, "95 classes"),
     "another codec": ({"outputs": [{"part": "melody", "codec": "groove-512", "classes": 512}]}, "32, 27"),
     "no known codec": ({"outputs": [{"part": "melody", "codec": "chords-9", "classes": 9}]}, "update autoloops"),
-    "two parts": ({"outputs": [{"part": p, "codec": "melody-90", "classes": 90} for p in "ab"]}, "plays 2 parts"),
+    "two parts and one bar graph": (
+        {"outputs": [{"part": p, "codec": "melody-90", "classes": 90} for p in "ab"]},
+        "bar-",
+    ),
     "tokens that are no whole numbers": (reshaped("bar", "outputs", 0, dtype="float32"), "has tokens where"),
     "one loop at a time": (reshaped("encoder", "inputs", 0, shape=[1, 32, 90]), "has features where"),
     "a knob too far": ({"knobs": [KNOB | {"curve": [[0, -2], [0.5, 0], [1, 1e9]]}]}, "reach of 1e.09, more than"),

@@ -20,10 +20,13 @@ MAX_MANIFEST_BYTES: Final = 4 * 1024 * 1024
 KNOB_REST: Final = 0.5
 # The longest loops that MusicVAE was trained on have 16 bars; whoever decodes a bar of a flat model decodes all before.
 MAX_BARS: Final = 64
+# As many as there are MIDI channels.
+MAX_OUTPUTS: Final = 16
 
 Count = Annotated[int, Meta(ge=1, le=1_000_000)]
 Identifier = Annotated[str, Meta(pattern=r"^[a-z][a-z0-9_-]{0,63}$")]
-GraphName = Literal["encoder", "start", "bar"]
+# Of a model with several outputs, each has a bar graph of its own: ``bar-PART``.
+GraphName = Annotated[str, Meta(pattern=r"^(encoder|start|bar(-[a-z][a-z0-9_-]{0,63})?)$")]
 Sha256 = Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")]
 
 
@@ -56,11 +59,13 @@ class Output(Struct, frozen=True):
         part: What the player calls it: melody, bass, drums.
         codec: How its tokens are read, ``melody-90`` for MusicVAE's 90 classes.
         classes: Size of the vocabulary.
+        state_size: Numbers of the decoder's state that are this part's; 0 where it is the only part: all of them.
     """
 
     part: Identifier
     codec: str
     classes: Count
+    state_size: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
 
 
 class Sampling(Struct, frozen=True):
@@ -91,12 +96,14 @@ class Attribute(Struct, frozen=True):
         direction: Vector, Z numbers.
         curve: (fader 0..1, offset along the direction) by rising fader, from 0 to 1.
         rest: Fader position with offset 0.
+        output: The part whose fader it is; empty where the model plays one part.
     """
 
     name: Identifier
     direction: tuple[float, ...]
     curve: tuple[tuple[float, float], ...]
     rest: float = 0.5
+    output: str = ""
 
 
 class ParityReport(Struct, frozen=True):
@@ -145,15 +152,15 @@ class Manifest(Struct, frozen=True):
         steps_per_bar: Steps of a bar.
         bars: Bars of a loop.
         latent_size: Z.
-        state_size: S, all decoder states in one vector.
+        state_size: S, all decoder states in one vector: those of the parts one after the other.
         embedding_size: E, size of a bar's embedding (flat: Z).
-        outputs: The parts it plays, in the order of the graph's outputs.
-        graphs: ``encoder``, ``start`` and ``bar``.
+        outputs: The parts it plays, in the order of their features and states.
+        graphs: ``encoder``, ``start`` and ``bar``, or ``bar-PART`` of every part where there are several.
         files: Every other file of the bundle by its path, ``/`` between folders.
         sampling: Defaults.
         knobs: Ranked directions, most telling first; empty until measured.
         attributes: Attribute directions; empty until measured.
-        accuracy: Measured figures by name.
+        accuracy: Measured figures by name, ``PART/NAME`` where they are of one of several parts.
         parity: The report of the export's parity check.
         data: What it was trained on.
         description: One sentence for people.
@@ -168,7 +175,7 @@ class Manifest(Struct, frozen=True):
     latent_size: Count
     state_size: Count
     embedding_size: Count
-    outputs: Annotated[tuple[Output, ...], Meta(min_length=1)]
+    outputs: Annotated[tuple[Output, ...], Meta(min_length=1, max_length=MAX_OUTPUTS)]
     graphs: dict[GraphName, Graph]
     files: dict[str, File]
     sampling: Sampling = Sampling()
@@ -216,9 +223,9 @@ def _contradiction(manifest: Manifest) -> str | None:
         return f"its bars have {manifest.steps_per_bar} steps, not {STEPS_PER_BAR}"
     if manifest.bars > MAX_BARS:
         return f"its loops have {manifest.bars} bars, more than {MAX_BARS}"
-    missing = {"encoder", "start", "bar"} - set(manifest.graphs)
-    if missing:
-        return f"the graph {min(missing)} is missing"
+    fault = _outputs_fault(manifest)
+    if fault:
+        return fault
     for name, graph in manifest.graphs.items():
         if graph.file not in manifest.files:
             return f"the file {graph.file} of the graph {name} is not listed"
@@ -230,6 +237,33 @@ def _contradiction(manifest: Manifest) -> str | None:
         fault = _fault(attribute.direction, attribute.curve, attribute.rest, manifest.latent_size)
         if fault:
             return f"the attribute {attribute.name} has {fault}"
+    return None
+
+
+def bar_graph(manifest: Manifest, part: str) -> GraphName:
+    """The name of the graph that decodes the bars of a part."""
+    return "bar" if len(manifest.outputs) == 1 else f"bar-{part}"
+
+
+def _outputs_fault(manifest: Manifest) -> str | None:
+    """What of the parts, their graphs and their faders cannot be true together."""
+    parts = [output.part for output in manifest.outputs]
+    if len(set(parts)) < len(parts):
+        return "two of its outputs have the same name"
+    graphs = {"encoder", "start", *(bar_graph(manifest, part) for part in parts)}
+    if graphs - set(manifest.graphs):
+        return f"the graph {min(graphs - set(manifest.graphs))} is missing"
+    if set(manifest.graphs) - graphs:
+        return f"the graph {min(set(manifest.graphs) - graphs)} belongs to none of its outputs"
+    sizes = [output.state_size or (manifest.state_size if len(parts) == 1 else 0) for output in manifest.outputs]
+    if not all(sizes) or sum(sizes) != manifest.state_size:
+        return "the states of its outputs are not its state"
+    faders = [(attribute.output, attribute.name) for attribute in manifest.attributes]
+    if len(set(faders)) < len(faders):
+        return "it has two attributes of the same name"
+    stray = {output for output, _ in faders} - (set(parts) if len(parts) > 1 else {""})
+    if stray:
+        return f"it has an attribute of {min(stray)!r}, which is none of its outputs"
     return None
 
 

@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from autoloops_engine.bundle.manifest import Graph, GraphName, Manifest, Output, Tensor
+from autoloops_engine.bundle.manifest import Graph, GraphName, Manifest, Output, Tensor, bar_graph
 from autoloops_engine.codecs.registry import codec_named
 
 _WHOLE_NUMBERS: Final = frozenset({"previous", "tokens"})
@@ -16,15 +16,13 @@ def misfit(manifest: Manifest) -> str | None:
     Raises:
         BundleError: this program does not know the codec.
     """
-    if len(manifest.outputs) != 1:
-        return f"it plays {len(manifest.outputs)} parts, and this program plays one part with each model"
-    output = manifest.outputs[0]
-    codec = codec_named(output.codec)
-    if output.classes != codec.classes:
-        return f"it has {output.classes} classes, and {codec.name} has {codec.classes}"
+    for output in manifest.outputs:
+        codec = codec_named(output.codec)
+        if output.classes != codec.classes:
+            return f"it has {output.classes} classes, and {codec.name} has {codec.classes}"
     if manifest.kind == "flat" and manifest.embedding_size != manifest.latent_size:
         return f"its embeddings have {manifest.embedding_size} numbers, and its latent points {manifest.latent_size}"
-    for name, (inputs, outputs) in _expected(manifest, output).items():
+    for name, (inputs, outputs) in expected(manifest).items():
         fault = _fault(manifest.graphs[name], inputs, outputs)
         if fault:
             return f"the graph {name} has {fault}"
@@ -36,27 +34,40 @@ def starts_of(manifest: Manifest) -> int:
     return 1 if manifest.kind == "flat" else manifest.bars
 
 
-def _expected(manifest: Manifest, output: Output) -> dict[GraphName, tuple[_Shapes, _Shapes]]:
-    """Inputs and outputs by graph: what they are for, and their sizes behind the batch axis."""
+def state_size_of(manifest: Manifest, output: Output) -> int:
+    """How many numbers of the decoder's state are those of an output."""
+    return output.state_size or manifest.state_size
+
+
+def expected(manifest: Manifest) -> dict[GraphName, tuple[_Shapes, _Shapes]]:
+    """Inputs and outputs by graph: what they are for, and their sizes behind the batch axis.
+
+    Raises:
+        BundleError: this program does not know a codec.
+    """
     z, state, embedding = manifest.latent_size, manifest.state_size, manifest.embedding_size
-    steps, starts, codec = manifest.steps_per_bar, starts_of(manifest), codec_named(output.codec)
-    scores = (steps, output.classes)
-    extras = tuple((extra.name, (steps, extra.size)) for extra in codec.extras)
+    starts, steps = starts_of(manifest), manifest.bars * manifest.steps_per_bar
+    features = sum(codec_named(output.codec).feature_size for output in manifest.outputs)
     return {
-        "encoder": ((("features", (manifest.bars * steps, codec.feature_size)),), (("mu", (z,)), ("sigma", (z,)))),
+        "encoder": ((("features", (steps, features)),), (("mu", (z,)), ("sigma", (z,)))),
         "start": ((("z", (z,)),), (("state", (starts, state)), ("embeddings", (starts, embedding)))),
-        "bar": (
-            (
-                ("state", (state,)),
-                ("embedding", (embedding,)),
-                ("previous", ()),
-                ("temperature", ()),
-                ("noise", scores),
-                ("bias", scores),
-            ),
-            (("tokens", (steps,)), ("states", (steps, state)), ("logits", scores), *extras),
-        ),
+        **{bar_graph(manifest, output.part): _expected_bar(manifest, output) for output in manifest.outputs},
     }
+
+
+def _expected_bar(manifest: Manifest, output: Output) -> tuple[_Shapes, _Shapes]:
+    state, steps = state_size_of(manifest, output), manifest.steps_per_bar
+    scores = (steps, output.classes)
+    extras = tuple((extra.name, (steps, extra.size)) for extra in codec_named(output.codec).extras)
+    inputs: _Shapes = (
+        ("state", (state,)),
+        ("embedding", (manifest.embedding_size,)),
+        ("previous", ()),
+        ("temperature", ()),
+        ("noise", scores),
+        ("bias", scores),
+    )
+    return inputs, (("tokens", (steps,)), ("states", (steps, state)), ("logits", scores), *extras)
 
 
 def _fault(graph: Graph, inputs: _Shapes, outputs: _Shapes) -> str | None:

@@ -7,7 +7,7 @@ from typing import Any
 import onnxruntime
 
 from autoloops_engine.bundle.load import Bundle, load_bundle
-from autoloops_engine.bundle.manifest import Graph, Manifest
+from autoloops_engine.bundle.manifest import Graph, GraphName, Manifest, bar_graph
 from autoloops_engine.errors import ModelError
 from autoloops_engine.inference.decoder import DecodedSteps, Floats, LoopStart, Posterior, Tokens
 
@@ -15,6 +15,8 @@ from autoloops_engine.inference.decoder import DecodedSteps, Floats, LoopStart, 
 class OnnxDecoder:
     """Runs the graphs of a bundle on one thread each, without spinning.
 
+    A bundle of one part satisfies the ``Decoder`` protocol as it is; one of several is played through the views of
+    :mod:`autoloops_engine.inference.views`.
     Thread: one at a time; the interpreter lock is released while a graph runs.
     """
 
@@ -30,6 +32,9 @@ class OnnxDecoder:
             name: [tensor.name for tensor in graph.outputs] for name, graph in bundle.manifest.graphs.items()
         }
 
+        # All bars of a loop, and all parts that share a latent point, begin with the same answer.
+        self._last_start: tuple[bytes, LoopStart] | None = None
+
     @property
     def manifest(self) -> Manifest:
         """What the bundle says about the model."""
@@ -42,17 +47,30 @@ class OnnxDecoder:
 
     def start(self, z: Floats) -> LoopStart:
         """See :meth:`Decoder.start`."""
-        state, embeddings = self._run("start", z)
-        return LoopStart(state, embeddings)
+        if len(z) != 1:
+            return LoopStart(*self._run("start", z))
+        key, last = z.tobytes(), self._last_start
+        if last is None or last[0] != key:
+            # Replaced as a whole: a thread that encodes with the same model meanwhile sees one pair or the other.
+            last = self._last_start = (key, LoopStart(*self._run("start", z)))
+        return last[1]
 
     def bar(
-        self, state: Floats, embedding: Floats, previous: Tokens, temperature: Floats, noise: Floats, bias: Floats
+        self,
+        state: Floats,
+        embedding: Floats,
+        previous: Tokens,
+        temperature: Floats,
+        noise: Floats,
+        bias: Floats,
+        output: str = "",
     ) -> DecodedSteps:
-        """See :meth:`Decoder.bar`."""
-        tokens, states, logits, *extras = self._run("bar", state, embedding, previous, temperature, noise, bias)
+        """See :meth:`Decoder.bar`; ``output`` names the part where the model plays several."""
+        name = bar_graph(self._manifest, output)
+        tokens, states, logits, *extras = self._run(name, state, embedding, previous, temperature, noise, bias)
         return DecodedSteps(tokens, states, logits, tuple(extras))
 
-    def _run(self, name: Any, *inputs: Floats | Tokens) -> Sequence[Any]:
+    def _run(self, name: GraphName, *inputs: Floats | Tokens) -> Sequence[Any]:
         tensors = self._manifest.graphs[name].inputs
         feed = {tensor.name: array for tensor, array in zip(tensors, inputs, strict=True)}
         try:
@@ -73,7 +91,7 @@ def open_decoder(path: Path) -> OnnxDecoder:
     return OnnxDecoder(load_bundle(path))
 
 
-def _session(bundle: Bundle, name: str) -> onnxruntime.InferenceSession:
+def _session(bundle: Bundle, name: GraphName) -> onnxruntime.InferenceSession:
     options = onnxruntime.SessionOptions()
     options.intra_op_num_threads = 1
     options.inter_op_num_threads = 1
@@ -89,7 +107,7 @@ def _session(bundle: Bundle, name: str) -> onnxruntime.InferenceSession:
         raise ModelError(
             f"The {name} graph of {bundle.source} cannot be loaded: {_first_line(error)}; export it again."
         ) from error
-    _check(session, bundle.manifest.graphs[name], f"The {name} graph of {bundle.source}")  # type: ignore[index]
+    _check(session, bundle.manifest.graphs[name], f"The {name} graph of {bundle.source}")
     return session
 
 
