@@ -14,7 +14,7 @@ import atheris  # type: ignore[import-untyped]
 
 with atheris.instrument_imports():
     from autoloops_bridges.control.dispatch import Command, Router
-    from autoloops_bridges.control.map_file import read_map
+    from autoloops_bridges.control.rig_file import read_rig
     from autoloops_bridges.midi.parse import MidiParser
     from autoloops_bridges.osc import codec
     from autoloops_engine.messages import MidiIn
@@ -45,7 +45,7 @@ def one_input(data: bytes) -> None:
     elif choice < MAP:
         MIDI.parse(MidiIn("fuzz", rest, 0))
     else:
-        read_map(rest.decode("utf-8", "replace"), ("melody",))
+        read_rig(rest.decode("utf-8", "replace"), ("melody",))
 
 
 def fuzz_osc(packet: bytes) -> None:

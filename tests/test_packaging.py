@@ -129,7 +129,8 @@ class TestPages:
         for name, command in commands("autoloops", typer.main.get_command(build_app())):
             (section,) = re.findall(rf"^## {name}$(.*?)(?=^## |\Z)", page, re.MULTILINE | re.DOTALL)
             for parameter in command.params:
-                assert all(f"{option} " in section for option in parameter.opts if option.startswith("-")), name
+                options = [option for option in parameter.opts if option.startswith("-")]
+                assert all(re.search(rf"{option}[ ,]", section) for option in options), name
 
     def test_the_pages_name_only_make_targets_that_exist(self) -> None:
         makefile = (ROOT / "Makefile").read_text(encoding="utf-8")

@@ -201,7 +201,7 @@ class TestPlay:
                 midi_in="nano",
                 midi_api="jack",
                 channels={"melody": 3, "lead": 4},
-                map_file=str(mapping),
+                rig_file=str(mapping),
                 plain=True,
             )
         ]

@@ -53,8 +53,8 @@ def healthy(tmp_path: Path) -> Probes:
     )
 
 
-def examined(probes: Probes, port: int = PORT, map_path: Path | None = None) -> list[Finding]:
-    return examine(probes, HOST, port, map_path=map_path, parts=("melody",))
+def examined(probes: Probes, port: int = PORT, rig_path: Path | None = None) -> list[Finding]:
+    return examine(probes, HOST, port, rig_path=rig_path, parts=("melody",))
 
 
 def the_one(findings: Sequence[Finding], verdict: Verdict) -> Finding:
@@ -205,21 +205,21 @@ def test_a_clock_that_cannot_be_measured_is_told(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize(
     ("content", "says"),
-    [(None, "cannot be read"), (b"\xff\xfe\x00", "cannot be read"), (b"[[map]]\nsource = 'laser'\n", "Line 1")],
+    [(None, "cannot be read"), (b"\xff\xfe\x00", "cannot be read"), (b"[[map]]\nsource = 'laser'\n", "Line 2")],
 )
-def test_finds_a_bad_map(tmp_path: Path, content: bytes | None, says: str) -> None:
+def test_finds_a_bad_rig_file(tmp_path: Path, content: bytes | None, says: str) -> None:
     path = tmp_path / "rig.toml"
     if content is not None:
         path.write_bytes(content)
-    found = the_one(examined(healthy(tmp_path), map_path=path), Verdict.FAIL)
-    assert found.name == "map rig.toml"
+    found = the_one(examined(healthy(tmp_path), rig_path=path), Verdict.FAIL)
+    assert found.name == "rig rig.toml"
     assert says in found.says
 
 
-def test_a_good_map_is_fine(tmp_path: Path) -> None:
+def test_a_good_rig_file_is_fine(tmp_path: Path) -> None:
     path = tmp_path / "rig.toml"
     path.write_text('[[map]]\nsource = "cc"\nnumber = 20\ntarget = "/al/melody/knob/3"\n')
-    assert exit_status(examined(healthy(tmp_path), map_path=path)) == 0
+    assert exit_status(examined(healthy(tmp_path), rig_path=path)) == 0
 
 
 def test_link_comes_with_the_word_on_its_licence(tmp_path: Path) -> None:
@@ -300,7 +300,7 @@ def test_the_command_tells_of_a_real_fault_with_its_exit_status(tmp_path: Path) 
     status, findings = run_doctor("sys.modules['rtmidi'] = None", "--map", str(tmp_path / "none.toml"))
     verdicts = {finding["name"]: finding["verdict"] for finding in findings}
     assert status == 1
-    assert verdicts["map none.toml"] == "fail"
+    assert verdicts["rig none.toml"] == "fail"
     assert verdicts["python-rtmidi"] == ("fail" if sys.version_info < (3, 13) else "warn")
     assert verdicts["Python"] == "ok"
     assert "clock" in verdicts

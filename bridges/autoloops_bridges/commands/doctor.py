@@ -22,8 +22,8 @@ def doctor(
     midi_api: Annotated[MidiApi | None, typer.Option(help="MIDI system of that port.")] = None,
     osc_host: Annotated[str, typer.Option(help="Address on which play is to listen.")] = "127.0.0.1",
     osc_port: Annotated[int, typer.Option(min=1, max=65_535, help="UDP port.")] = DEFAULT_OSC_PORT,
-    map_file: Annotated[
-        Path | None, typer.Option("--map", metavar="FILE", help="Also check this file with a MIDI mapping.")
+    rig: Annotated[
+        Path | None, typer.Option("--rig", "--map", metavar="FILE", help="Also check this rig file.")
     ] = None,
     parts: Annotated[str, typer.Option(help="The parts that it may speak of.")] = ",".join(USUAL_PARTS),
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
@@ -39,7 +39,7 @@ def doctor(
     from autoloops_bridges.doctor.finding import exit_status
     from autoloops_bridges.doctor.probes import this_machine
 
-    findings = examine(this_machine(), osc_host, osc_port, map_path=map_file, parts=names)
+    findings = examine(this_machine(), osc_host, osc_port, rig_path=rig, parts=names)
     if send_test_bar:
         findings.append(_test_bar(midi_api, send_test_bar))
     if as_json:

@@ -27,6 +27,7 @@ from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 
 
 def play(
+    context: typer.Context,
     parts: Annotated[str, typer.Option(help="Parts to play, between commas. [default: those with a model]")] = "",
     model: Annotated[list[str] | None, typer.Option(metavar="PART=BUNDLE", help="Model of a part; repeatable.")] = None,
     tempo: Annotated[
@@ -52,9 +53,16 @@ def play(
         list[str] | None,
         typer.Option(metavar="PART=N", help="MIDI channel; repeatable. [default: melody=1 bass=2 drums=10]"),
     ] = None,
-    map_file: Annotated[
+    rig: Annotated[
         Path | None,
-        typer.Option("--map", metavar="FILE", exists=True, dir_okay=False, help="TOML file with a MIDI mapping."),
+        typer.Option(
+            "--rig",
+            "--map",
+            metavar="FILE",
+            exists=True,
+            dir_okay=False,
+            help="Rig file: ports, parts, values and the mapping of controllers, in TOML.",
+        ),
     ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Print line by line, for a log.")] = False,
 ) -> None:
@@ -63,8 +71,15 @@ def play(
         raise typer.BadParameter(
             f"Following {sync} is not part of this version; leave --sync out.", param_hint="--sync"
         )
-    names = read_parts(parts) if parts else default_parts()
+    names = read_parts(parts) if parts else ()
     channels, models = read_channels(channel or ()), read_models(model or ())
+    found = None
+    if rig is not None:
+        from autoloops_bridges.commands.rig import read_rig_options
+
+        found = read_rig_options(rig, names, models)
+        names, channels, models = found.parts, found.channels | channels, found.models | models
+    names = names or default_parts()
     check_known_parts(channels, names, "--channel")
     check_known_parts(models, names, "--model")
     options = PlayOptions(
@@ -82,9 +97,16 @@ def play(
         midi_in=midi_in,
         midi_api=midi_api,
         channels=assign_channels(names, channels),
-        map_file=str(map_file.absolute()) if map_file else None,
         plain=plain,
     )
+    if found is not None:
+        options = found.complete(options, said={name for name in ("tempo", "sync", "seed") if _is_said(context, name)})
     from autoloops_bridges.processes.launcher import launch
 
     raise typer.Exit(launch(options))
+
+
+def _is_said(context: typer.Context, name: str) -> bool:
+    """Whether the command line names this option."""
+    source = context.get_parameter_source(name)
+    return source is not None and source.name == "COMMANDLINE"

@@ -115,7 +115,7 @@ class Router:
         words = tuple(segments[2:])
         if words[0] in RESERVED:
             row = self._by_shape.get(words)
-            return Route(row, Target(words[0])) if row else _unknown(address)
+            return Route(row, Target("/".join(words))) if row else _unknown(address)
         if len(words) == 1:
             return _unknown(address)
         if not is_part_name(words[0]):

@@ -3,18 +3,51 @@
 Each entry leads from one source to one address of the vocabulary; several entries may share a source or a target.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from autoloops_bridges.control.alike import alike
+from autoloops_bridges.control.curves import Scale
 from autoloops_bridges.control.dispatch import Action, Command, Refusal, Router
+from autoloops_bridges.control.relative import Encoding, steps_of
+from autoloops_bridges.control.takeover import Follower, Takeover
 from autoloops_bridges.control.vocabulary import Kind, Type
 from autoloops_bridges.midi.parse import ControlEvent, Source
-from autoloops_engine.session.surface import Value
+from autoloops_engine.session.surface import Target, Value, Values
 
 FIRST_KNOB_CC: Final = 1
 LAST_KNOB_CC: Final = 30
+# Where the value of the control goes among fixed arguments.
+PLACE: Final = "*"
+ENCODER_STEP: Final = 1 / 127
 _PRESSED: Final = 0.5
+_PLAIN: Final = Scale(0.0, 1.0)
+
+Present = Callable[[Target], Values | None]
+
+
+@dataclass(frozen=True, slots=True)
+class Light:
+    """Where on a controller the value of a target is shown.
+
+    Attributes:
+        port: Name of a port of the rig file.
+        source: The kind of message that sets it.
+        channel: MIDI channel, 1 to 16.
+        number: Note, controller or parameter number.
+        off: What is sent at the lower end ...
+        on: ... and at the upper end.
+        shows: The address whose value is shown.
+    """
+
+    port: str
+    source: Source
+    channel: int
+    number: int
+    off: int
+    on: int
+    shows: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -25,11 +58,18 @@ class MapEntry:
         source: What is moved.
         target: An address of the vocabulary.
         channel: MIDI channel, 1 to 16; none: any.
-        number: Note or controller number; none: any.
-        port: Part of the port's name; empty: any.
-        low: Value of the target at the lower end of the control ...
-        high: ... and at the upper end; below ``low`` it runs backwards. Verbs have neither.
-        arguments: What a verb is given.
+        number: Note, controller, program or parameter number; none: any.
+        port: Name of a port of the rig file, or part of the name of a MIDI port; empty: any.
+        scale: What the positions of the control mean for the target.
+        arguments: What a verb is given, or a value set to when the control is pressed; ``PLACE`` stands for the value
+            of the control. Empty: the value of the control.
+        takeover: What it does to a target that stands elsewhere.
+        encoding: How its values are to be read.
+        step: By how much of the whole way one step of an encoder turns the target.
+        button: ``toggle``: a press turns the target over; ``hold``: it is on as long as the control is held;
+            empty: it follows the control.
+        light: Where its state is shown.
+        line: Of the rig file; 0: none.
     """
 
     source: Source
@@ -37,31 +77,43 @@ class MapEntry:
     channel: int | None = None
     number: int | None = None
     port: str = ""
-    low: float = 0.0
-    high: float = 1.0
+    scale: Scale = _PLAIN
     arguments: tuple[Value, ...] = ()
+    takeover: Takeover = Takeover.JUMP
+    encoding: Encoding = Encoding.ABSOLUTE
+    step: float = ENCODER_STEP
+    button: str = ""
+    light: Light | None = None
+    line: int = 0
 
     def matches(self, event: ControlEvent) -> bool:
         """Whether ``event`` comes from the source of this entry."""
+        released = event.source is Source.NOTE_OFF and self.source is Source.NOTE and self.button == "hold"
         return (
-            event.source is self.source
+            (event.source is self.source or released)
             and self.channel in {None, event.channel}
             and self.number in {None, event.number}
             and self.port.casefold() in event.port.casefold()
         )
 
+    @property
+    def pressed(self) -> bool:
+        """Whether it acts at a press only."""
+        return bool(self.button) or (bool(self.arguments) and PLACE not in self.arguments)
 
-def default_entries(channels: Mapping[str, int]) -> list[MapEntry]:
+
+def default_entries(channels: Mapping[str, int], takeover: Takeover = Takeover.JUMP) -> list[MapEntry]:
     """What moves what without a map file: notes fire parts, CC 1 to 30 turn their knobs.
 
     Args:
         channels: The MIDI channel of each part, 1 to 16, in the order of the parts.
+        takeover: Of the knobs.
     """
     entries = []
     for part, channel in channels.items():
         entries.append(MapEntry(Source.NOTE, f"/al/{part}/fire", channel, arguments=("new", "bar")))
         entries.extend(
-            MapEntry(Source.CC, f"/al/{part}/knob/{number}", channel, number)
+            MapEntry(Source.CC, f"/al/{part}/knob/{number}", channel, number, takeover=takeover)
             for number in range(FIRST_KNOB_CC, LAST_KNOB_CC + 1)
         )
     first = next(iter(channels), None)
@@ -73,57 +125,106 @@ def default_entries(channels: Mapping[str, int]) -> list[MapEntry]:
     return entries
 
 
+@dataclass(slots=True)
+class _Mapped:
+    """An entry at work: its follower, and the values that it set last."""
+
+    entry: MapEntry
+    follower: Follower
+    set_to: Values | None = None
+
+
 class MidiMap:
     """Turns events of controllers into commands.
 
     Thread: the owner's only. Blocks: no.
     """
 
-    def __init__(self, entries: Sequence[MapEntry], defaults: Sequence[MapEntry] = ()) -> None:
-        """A source that ``entries`` know does not reach ``defaults`` any more."""
-        self._entries = tuple(entries)
-        self._defaults = tuple(defaults)
+    def __init__(self, layers: Sequence[Sequence[MapEntry]], present: Present) -> None:
+        """A source that one layer knows does not reach the layers behind it.
+
+        Args:
+            layers: The performer's own entries, those of presets, the default ones.
+            present: Answers the present values of a target; none: it has none.
+        """
+        self._layers = [[_Mapped(entry, Follower(entry.takeover)) for entry in layer] for layer in layers]
+        self._present = present
         self._router = Router()
         self._pressed: dict[tuple[Source, int, int, str], bool] = {}
 
     def apply(self, event: ControlEvent) -> list[Command]:
         """What ``event`` asks for: none if nothing is mapped to its source."""
-        matching = [entry for entry in self._entries if entry.matches(event)]
-        matching = matching or [entry for entry in self._defaults if entry.matches(event)]
-        if not matching:
+        for layer in self._layers:
+            matching = [mapped for mapped in layer if mapped.entry.matches(event)]
+            if matching:
+                break
+        else:
             return []
-        pressed_now = self._press(event)
-        commands = [self._command(entry, event, pressed_now) for entry in matching]
+        turned = self._press(event)
+        commands = [self._command(mapped, event, turned) for mapped in matching]
         return [command for command in commands if command is not None]
 
-    def _press(self, event: ControlEvent) -> bool:
-        """Whether this event presses its control: a note does, anything else by rising through its middle."""
-        if event.source in {Source.NOTE, Source.NOTE_OFF, Source.PROGRAM}:
+    def _press(self, event: ControlEvent) -> bool | None:
+        """Whether this event presses its control (true), lets it go (false) or does neither.
+
+        A note and a program press, anything else by rising through its middle.
+        """
+        if event.source in {Source.NOTE, Source.PROGRAM}:
             return True
+        if event.source is Source.NOTE_OFF:
+            return False
         key = (event.source, event.channel, event.number, event.port)
         before = self._pressed.get(key, False)
         now = self._pressed[key] = event.position >= _PRESSED
-        return now and not before
+        return now if now is not before else None
 
-    def _command(self, entry: MapEntry, event: ControlEvent, pressed_now: bool) -> Command | None:
+    def _command(self, mapped: _Mapped, event: ControlEvent, turned: bool | None) -> Command | None:
+        entry = mapped.entry
         route = self._router.route(entry.target)
         if isinstance(route, Refusal):
             return None
-        if route.row.kind is Kind.VERB:
-            if not pressed_now:
-                return None
-            command = self._router.dispatch(entry.target, entry.arguments)
-        else:
-            value = entry.low + (entry.high - entry.low) * event.position
-            kind = route.row.arguments[0].type
-            command = self._router.dispatch(entry.target, (_fitted(value, kind),))
+        row, target = route
+        if row.kind is Kind.VERB and PLACE not in entry.arguments:
+            return self._dispatched(entry.target, entry.arguments) if turned else None
+        values = self._present(target)
+        present = entry.scale.position(values[0]) if values else None
+        ours = mapped.set_to is not None and values is not None and alike(mapped.set_to, values)
+        if entry.pressed:
+            return self._button(entry, turned, present)
+        goes = _goes(mapped, event, present, ours=ours)
+        if goes is None:
+            return None
+        value = entry.scale.value(goes)
+        arguments = tuple(value if each == PLACE else each for each in entry.arguments) or (value,)
+        command = self._dispatched(entry.target, arguments)
+        mapped.set_to = command.values if command is not None else None
+        return command
+
+    def _button(self, entry: MapEntry, turned: bool | None, present: float | None) -> Command | None:
+        if turned is None or (not turned and entry.button != "hold"):
+            return None
+        if entry.arguments:
+            return self._dispatched(entry.target, entry.arguments)
+        on = turned if entry.button == "hold" else present is None or present < _PRESSED
+        return self._dispatched(entry.target, (entry.scale.value(float(on)),))
+
+    def _dispatched(self, address: str, arguments: Sequence[Value]) -> Command | None:
+        command = self._router.dispatch(address, arguments)
         if isinstance(command, Refusal) or command.action is Action.NOTHING:
             return None
         return command
 
 
-def _fitted(value: float, kind: Type) -> Value:
-    """``value`` as the target's type wants it: switches turn over in the middle, whole numbers are rounded."""
-    if kind is Type.BOOL:
-        return value >= _PRESSED
-    return round(value) if kind is Type.INT else value
+def _goes(mapped: _Mapped, event: ControlEvent, present: float | None, *, ours: bool) -> float | None:
+    """The position to which the target of ``mapped`` goes; none: it stays."""
+    entry = mapped.entry
+    if entry.encoding is not Encoding.ABSOLUTE:
+        steps = steps_of(entry.encoding, event.value)
+    elif event.steps:
+        steps = event.steps
+    else:
+        if entry.scale.kind is Type.BOOL:
+            # A switch has no way to go along.
+            return event.position
+        return mapped.follower.move(event.position, present, ours=ours)
+    return mapped.follower.turn(steps * entry.step, present, ours=ours)

@@ -5,7 +5,8 @@ from pathlib import Path
 from typing import Final
 
 from autoloops_bridges.bench.wakeups import Wakeups
-from autoloops_bridges.control.map_file import read_map
+from autoloops_bridges.control.preset_files import preset_text
+from autoloops_bridges.control.rig_file import read_rig
 from autoloops_bridges.doctor.finding import Finding, fail, ok, warn
 from autoloops_bridges.doctor.probes import Probes
 from autoloops_bridges.midi.apis import JACK, api_title, rtmidi_missing
@@ -156,17 +157,17 @@ def check_folders(probes: Probes) -> list[Finding]:
     return findings
 
 
-def check_map(probes: Probes, path: Path, parts: Collection[str]) -> Finding:
-    """A map file can be read and says what can be done."""
-    name = f"map {path.name}"
+def check_rig(probes: Probes, path: Path, parts: Collection[str]) -> Finding:
+    """A rig file can be read and says what can be done."""
+    name = f"rig {path.name}"
     try:
-        found = read_map(probes.read_text(path), parts)
+        found = read_rig(probes.read_text(path), parts or None, preset_text)
     except (OSError, UnicodeDecodeError) as error:
         return fail(
             name, f"{path} cannot be read ({_short(error)}).", "Check its name, its rights and that it is UTF-8."
         )
     if found.problems:
-        todo = "Correct these lines; the other entries work."
+        todo = "Correct these lines; the rest works."
         return fail(name, " ".join(found.problems), todo)
     return ok(name, f"{len(found.entries)} entries.")
 
@@ -189,7 +190,7 @@ def check_extras(probes: Probes) -> list[Finding]:
 
 
 def examine(
-    probes: Probes, host: str, port: int, *, map_path: Path | None = None, parts: Collection[str] = ()
+    probes: Probes, host: str, port: int, *, rig_path: Path | None = None, parts: Collection[str] = ()
 ) -> list[Finding]:
     """All findings.
 
@@ -197,7 +198,7 @@ def examine(
         probes: How to look.
         host: Address of OSC.
         port: UDP port of OSC.
-        map_path: A map file to check too.
+        rig_path: A rig file to check too.
         parts: The parts that it may speak of.
     """
     listed = probes.list_ports()
@@ -205,8 +206,8 @@ def examine(
     findings += [check_jack_client(probes, listed), *check_midi(listed)]
     findings += [check_realtime(probes), check_clock(probes)]
     findings += [*check_bundles(probes), check_osc_port(probes, host, port), *check_folders(probes)]
-    if map_path is not None:
-        findings.append(check_map(probes, map_path, parts))
+    if rig_path is not None:
+        findings.append(check_rig(probes, rig_path, parts))
     return findings + check_extras(probes)
 
 

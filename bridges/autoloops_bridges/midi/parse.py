@@ -14,6 +14,8 @@ class Source(Enum):
     NOTE = "note"
     NOTE_OFF = "note_off"
     CC = "cc"
+    CC14 = "cc14"
+    NRPN = "nrpn"
     PITCHBEND = "pitchbend"
     PRESSURE = "pressure"
     POLY_PRESSURE = "poly_pressure"
@@ -28,11 +30,12 @@ class ControlEvent(NamedTuple):
     Attributes:
         source: What was moved.
         channel: MIDI channel, 1 to 16; 0 for what has none.
-        number: Note or controller number; of ``REALTIME`` the status byte; else 0.
+        number: Note, controller, program or parameter number; of ``REALTIME`` the status byte; else 0.
         value: Velocity, controller value, pressure, program (0 to 127), or pitch bend (0 to 16383).
         top: The greatest value that this source can have.
         port: Where it came from.
         at_us: When it came in.
+        steps: Of a parameter that was counted up or down (data increment and decrement): by how much. It has no value.
     """
 
     source: Source
@@ -42,11 +45,26 @@ class ControlEvent(NamedTuple):
     top: int
     port: str
     at_us: int
+    steps: int = 0
 
     @property
     def position(self) -> float:
-        """The value from 0 to 1."""
-        return self.value / self.top if self.top else 0.0
+        """The value from 0 to 1, with the centre (64 of 127, 8192 of 16383) at exactly 0.5.
+
+        As MIDI 2.0 scales values up (M2-115-U, min-center-max): a knob that rests in its middle rests in the middle.
+        """
+        centre = (self.top + 1) // 2
+        if self.value <= centre:
+            return self.value / (2 * centre) if centre else 0.0
+        return 0.5 + (self.value - centre) / (2 * (self.top - centre))
+
+
+def value_at(position: float, top: int) -> int:
+    """The whole value whose ``position`` is nearest to this one; see ``ControlEvent``."""
+    centre = (top + 1) // 2
+    if position <= 0.5:
+        return max(0, round(position * 2 * centre))
+    return min(top, centre + round((position - 0.5) * 2 * (top - centre)))
 
 
 _FIELDS: Final = {
@@ -55,7 +73,7 @@ _FIELDS: Final = {
     "control_change": (Source.CC, "control", "value"),
     "aftertouch": (Source.PRESSURE, "", "value"),
     "polytouch": (Source.POLY_PRESSURE, "note", "value"),
-    "program_change": (Source.PROGRAM, "", "program"),
+    "program_change": (Source.PROGRAM, "program", "program"),
 }
 _FIRST_REALTIME: Final = 0xF8
 _BEND_CENTRE: Final = 8192

@@ -4,12 +4,12 @@ The shell reads its socket until it is empty, hands each packet to ``receive``, 
 what that answers; it calls ``advance`` again at ``next_deadline_us``.
 """
 
-import math
 from collections import deque
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final
 
+from autoloops_bridges.control.alike import alike
 from autoloops_bridges.control.dispatch import Action, Command, Refusal, Router, address_of
 from autoloops_bridges.osc import codec
 from autoloops_bridges.osc.bars import bar_messages
@@ -20,7 +20,7 @@ from autoloops_bridges.osc.listeners import ListenerRegistry, Peer
 from autoloops_bridges.osc.ntp import NtpClock
 from autoloops_engine.errors import AutoLoopsError, UsageError
 from autoloops_engine.messages import Frozen, Listener, TransportState
-from autoloops_engine.session.surface import Surface, Target, Value, Values
+from autoloops_engine.session.surface import Surface, Target, Values
 from autoloops_engine.units import US_PER_MS
 
 Datagram = tuple[bytes, Peer]
@@ -266,7 +266,7 @@ class OscEdge:
             present = self._surface.get(target)
         except UsageError:
             return frozenset()
-        return self._registry.of(mover) if _alike(sent, present) else frozenset()
+        return self._registry.of(mover) if alike(sent, present) else frozenset()
 
     def _reply_value(self, peer: Peer, target: Target) -> None:
         self._try_send(target, set(self._registry.reply_to(peer)))
@@ -307,15 +307,3 @@ class OscEdge:
 
     def _to_listeners(self, message: bytes) -> None:
         self._out.extend((message, destination) for destination in self._registry.destinations())
-
-
-def _alike(sent: Values, present: Values) -> bool:
-    """Whether two values are the same but for the rounding of 32-bit floats."""
-    if len(sent) != len(present):
-        return False
-    pairs = zip(sent, present, strict=True)
-    return all(a == b or _close(a, b) for a, b in pairs)
-
-
-def _close(a: Value, b: Value) -> bool:
-    return isinstance(a, float) and isinstance(b, float) and math.isclose(a, b, rel_tol=1e-6, abs_tol=1e-6)

@@ -1,16 +1,16 @@
-"""MIDI controllers in front of the session: what comes in is parsed, mapped and executed."""
-
-from collections.abc import Sequence
-from pathlib import Path
+"""MIDI controllers in front of the session: what comes in is decoded, mapped and executed."""
 
 from autoloops_bridges.control.dispatch import Action
-from autoloops_bridges.control.map_file import read_map
-from autoloops_bridges.control.mapping import MapEntry, MidiMap, default_entries
-from autoloops_bridges.midi.parse import MidiParser
+from autoloops_bridges.control.mapping import MidiMap, default_entries
+from autoloops_bridges.control.preset_files import preset_text
+from autoloops_bridges.control.rig import Rig
+from autoloops_bridges.control.rig_file import read_rig
+from autoloops_bridges.midi.controls import ControlDecoder
+from autoloops_bridges.midi.parse import ControlEvent
 from autoloops_bridges.processes.options import PlayOptions
-from autoloops_engine.errors import AutoLoopsError
+from autoloops_engine.errors import AutoLoopsError, UsageError
 from autoloops_engine.messages import MidiIn
-from autoloops_engine.session.surface import Surface
+from autoloops_engine.session.surface import Surface, Target, Values
 
 
 class Controllers:
@@ -19,32 +19,60 @@ class Controllers:
     Thread: the owner's only. Blocks: no.
 
     Attributes:
-        remarks: A sentence for each thing to tell the performer about the map file.
+        remarks: A sentence for each thing to tell the performer about the rig file.
         refused: Moves that the surface refused.
     """
 
     def __init__(self, options: PlayOptions, surface: Surface) -> None:
-        entries, defaults, self.remarks = _read(options)
         self.refused = 0
-        self._parser = MidiParser()
-        self._map = MidiMap(entries, defaults)
+        self._options = options
         self._surface = surface
+        self._decoder = ControlDecoder()
+        self._rig = Rig()
+        self.use(options.rig)
+        self.remarks = (*options.remarks, *self._rig.problems)
 
     @property
     def read(self) -> int:
         """MIDI messages that were understood."""
-        return self._parser.read
+        return self._decoder.read
 
     @property
     def garbage(self) -> int:
         """MIDI messages that were none."""
-        return self._parser.garbage
+        return self._decoder.garbage
+
+    def use(self, text: str) -> None:
+        """Map by this rig file from now on."""
+        parts = self._options.parts
+        self._rig = rig = read_rig(text, parts, preset_text)
+        channels = {part: self._options.channels[part] for part in parts}
+        defaults = default_entries(channels, rig.takeover) if rig.defaults else []
+        self._map = MidiMap((rig.entries, rig.presets, defaults), self._present)
+
+    def set_up(self, now_us: int) -> None:
+        """Set what the rig file wants set before the start."""
+        for command in self._rig.values:
+            try:
+                self._surface.set(command.target, command.values, now_us)
+            except AutoLoopsError as error:
+                self.remarks = (*self.remarks, f"The rig file's {command.row.template} cannot be set: {error}")
 
     def receive(self, came: MidiIn, now_us: int) -> None:
         """Do what a MIDI message asks for."""
-        event = self._parser.parse(came)
-        if event is None:
-            return
+        for event in self._decoder.receive(came):
+            self._apply(event, now_us)
+
+    def advance(self, now_us: int) -> None:
+        """Do what messages ask for whose second half never came."""
+        for event in self._decoder.advance(now_us):
+            self._apply(event, now_us)
+
+    def next_deadline_us(self) -> int | None:
+        """When ``advance`` has something to do; none: nothing waits."""
+        return self._decoder.next_deadline_us()
+
+    def _apply(self, event: ControlEvent, now_us: int) -> None:
         for command in self._map.apply(event):
             try:
                 if command.action is Action.SET:
@@ -54,14 +82,8 @@ class Controllers:
             except AutoLoopsError:
                 self.refused += 1
 
-
-def _read(options: PlayOptions) -> tuple[Sequence[MapEntry], Sequence[MapEntry], tuple[str, ...]]:
-    defaults = default_entries({part: options.channels[part] for part in options.parts})
-    if options.map_file is None:
-        return (), defaults, ()
-    try:
-        text = Path(options.map_file).read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        return (), defaults, (f"The map file {options.map_file} cannot be read ({error}); the default map is used.",)
-    found = read_map(text, options.parts)
-    return found.entries, defaults if found.defaults else (), found.problems
+    def _present(self, target: Target) -> Values | None:
+        try:
+            return self._surface.get(target)
+        except UsageError:
+            return None

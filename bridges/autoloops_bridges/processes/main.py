@@ -142,6 +142,7 @@ class MainProcess:
         """Begin the session, or go on with the one that a main process that died left in shared memory."""
         if self._generation == 0:
             self._send_end()
+            self._controllers.set_up(monotonic_us())
             if not self._options.stopped:
                 self._session.act(Target("start"), (), monotonic_us())
             return
@@ -171,7 +172,7 @@ class MainProcess:
         self._shared.beat("main", now_us)
         deadlines_us = [self._observe_us, self._session.next_deadline_us(), self._edge.next_deadline_us(now_us)]
         deadlines_us += [self._greet_by_us, self._view.next_deadline_us(), self._keeper.next_deadline_us()]
-        deadlines_us.append(now_us + _BEAT_US)
+        deadlines_us += [self._controllers.next_deadline_us(), now_us + _BEAT_US]
         deadline_us = min(deadline_us for deadline_us in deadlines_us if deadline_us is not None)
         writers = [self._wire] if self._wire.waiting else []
         readers: list[Wire | socket.socket] = [self._osc, self._wire, self._woken, self._life]
@@ -201,6 +202,7 @@ class MainProcess:
             self._diary.counted(self._figures(), self._edge.last_refusal)
         if self._greet_by_us is not None and now_us >= self._greet_by_us:
             self._greet(None)
+        self._controllers.advance(now_us)
         self._session.advance(now_us)
         self._send_all(self._edge.advance(now_us))
         self._carry(now_us)

@@ -21,6 +21,20 @@ class Address(Struct, frozen=True, array_like=True):
     port: int
 
 
+class PortPair(Struct, frozen=True, array_like=True):
+    """The two MIDI ports of a controller, each the name of a port, ``virtual`` or ``none``.
+
+    Attributes:
+        name: What the rig file calls the controller.
+        input: The port to listen to.
+        output: The port to send to.
+    """
+
+    name: str
+    input: str
+    output: str
+
+
 class PlayOptions(Struct, frozen=True, kw_only=True):
     """The options of ``autoloops play``.
 
@@ -39,7 +53,10 @@ class PlayOptions(Struct, frozen=True, kw_only=True):
         midi_in: Name of a port, ``virtual`` or ``none``.
         midi_api: The MIDI system to use; None: the first that works.
         channels: By part, its MIDI channel, 1 to 16; every part has one.
-        map_file: Absolute path of a TOML file that changes the MIDI mapping; None: the mapping built in.
+        rig_file: Absolute path of the rig file; None: there is none.
+        rig: Its text.
+        ports: The ports of the rig file.
+        remarks: A sentence for each thing about the rig file that the performer has to be told.
         plain: Print line by line, for a log.
     """
 
@@ -57,7 +74,10 @@ class PlayOptions(Struct, frozen=True, kw_only=True):
     midi_in: str = VIRTUAL
     midi_api: MidiApi | None = None
     channels: dict[str, int] = field(default_factory=lambda: {"melody": 1})
-    map_file: str | None = None
+    rig_file: str | None = None
+    rig: str = ""
+    ports: tuple[PortPair, ...] = ()
+    remarks: tuple[str, ...] = ()
     plain: bool = False
 
 

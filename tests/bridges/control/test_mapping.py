@@ -1,16 +1,8 @@
-"""Controllers onto the vocabulary: the default map, map files, and what is wrong with them."""
-
-import re
-from pathlib import Path
-from typing import get_args, get_type_hints
-
-import pytest
-from hypothesis import given
-from hypothesis import strategies as st
+"""Controllers onto the vocabulary: the default map, and the map of a rig file."""
 
 from autoloops_bridges.control.dispatch import Action, Command
-from autoloops_bridges.control.map_file import MapTable, read_map
 from autoloops_bridges.control.mapping import MidiMap, default_entries
+from autoloops_bridges.control.rig_file import read_rig
 from autoloops_bridges.midi.parse import ControlEvent, Source
 from autoloops_engine.session.surface import Target, Values
 
@@ -29,10 +21,12 @@ def did(commands: list[Command]) -> list[tuple[Action, Target, Values]]:
     return [(command.action, command.target, command.values) for command in commands]
 
 
-def mapped(text: str) -> MidiMap:
-    map_file = read_map(text, CHANNELS)
-    assert map_file.problems == ()
-    return MidiMap(map_file.entries, default_entries(CHANNELS) if map_file.defaults else ())
+def mapped(text: str, present: dict[Target, Values] | None = None) -> MidiMap:
+    """The map of a rig file before targets that have the ``present`` values."""
+    rig = read_rig(text, CHANNELS)
+    assert rig.problems == ()
+    defaults = default_entries(CHANNELS, rig.takeover) if rig.defaults else []
+    return MidiMap((rig.entries, rig.presets, defaults), (present or {}).get)
 
 
 def test_by_default_knobs_follow_cc_1_to_30_of_the_part_s_channel() -> None:
@@ -107,53 +101,112 @@ def test_a_verb_acts_when_a_control_is_pressed_and_not_while_it_moves_on() -> No
     assert did(custom.apply(cc(44, 127))) == [(Action.ACT, Target("fire", "melody"), ("vary", "now"))]
 
 
-def test_the_example_of_the_docs_has_no_problem_and_names_every_source() -> None:
-    page = (Path(__file__).parents[3] / "docs" / "mapping.md").read_text(encoding="utf-8")
-    [example] = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
-    map_file = read_map(example, CHANNELS)
-    assert map_file.problems == ()
-    assert len(map_file.entries) == 4
-    for source in get_args(get_type_hints(MapTable)["source"]):
-        assert source in example
+KNOB = Target("knob", "melody", 3)
+FADER = '[[map]]\nsource = "cc"\nnumber = 20\ntarget = "/al/melody/knob/3"\n'
 
 
-GOOD = '[[map]]\nsource = "cc"\nnumber = 20\ntarget = "/al/melody/knob/3"\n'
+def moved(text: str, present: dict[Target, Values], values: list[int], number: int = 20) -> list[Values]:
+    """The values that the knob has after each move of a controller."""
+    custom = mapped(text, present)
+    track = []
+    for value in values:
+        for command in custom.apply(cc(number, value)):
+            present[command.target] = command.values
+        track.append(present[KNOB])
+    return track
 
 
-@pytest.mark.parametrize(
-    ("bad", "line", "reason"),
-    [
-        ('[[map]]\nsource = "cc"\ntarget = "/al/melody/nob/3"\n', 6, "no such address"),
-        ('[[map]]\nsource = "cc"\ntarget = "/al/choir/knob/3"\n', 6, "no part 'choir'"),
-        ('[[map]]\nsource = "slider"\ntarget = "/al/tempo"\n', 6, "slider"),
-        ('[[map]]\nsource = "cc"\nchannel = 17\ntarget = "/al/tempo"\n', 6, "channel"),
-        ('[[map]]\nsource = "cc"\ntarget = "/al/tempo"\ntakeover = "pickup"\n', 6, "takeover"),
-        ('[[map]]\nsource = "cc"\ntarget = "/al/tempo"\nrange = [0, 100]\n', 6, "within 20 and 999"),
-        ('[[map]]\nsource = "cc"\ntarget = "/al/melody/z/1"\n', 6, "needs a `range`"),
-        ('[[map]]\nsource = "cc"\ntarget = "/al/melody/z"\n', 6, "one control"),
-        ('[[map]]\nsource = "cc"\ntarget = "/al/beat"\n', 6, "one control"),
-        ('[[map]]\nsource = "note"\ntarget = "/al/melody/fire"\narguments = ["soon"]\n', 6, "what must be one of"),
-        ('[[map]]\nsource = "note"\ntarget = "/al/start"\nrange = [0, 1]\n', 6, "verb"),
-        ('[[map]]\nsource = "cc"\nnumber = = 3\n', 8, "Invalid value"),
-        ('[[map]]\nsource = "cc\n', 7, "Illegal character"),
-    ],
-)
-def test_a_bad_entry_is_reported_with_its_line_and_the_rest_still_works(bad: str, line: int, reason: str) -> None:
-    map_file = read_map("# my rig\n" + GOOD + bad + GOOD, CHANNELS)
-    assert len(map_file.entries) == 2
-    [problem] = map_file.problems
-    assert problem.startswith(f"Line {line}: ")
-    assert problem.endswith(".")
-    assert reason in problem
+def test_a_fader_picks_its_target_up_where_it_crosses_it_however_fast() -> None:
+    text = FADER + 'takeover = "pickup"\n'
+    assert moved(text, {KNOB: (0.5,)}, [0, 20, 127]) == [(0.5,), (0.5,), (1.0,)]
+    assert moved('takeover = "pickup"\n' + FADER, {KNOB: (0.5,)}, [0, 20, 127]) == [(0.5,), (0.5,), (1.0,)]
 
 
-def test_a_bad_head_is_reported_and_the_entries_still_work() -> None:
-    map_file = read_map("default = false\n" + GOOD, CHANNELS)
-    assert len(map_file.entries) == 1
-    assert map_file.problems[0].startswith("Line 1: ")
+def test_a_target_moved_elsewhere_has_to_be_picked_up_again() -> None:
+    present: dict[Target, Values] = {KNOB: (0.0,)}
+    custom = mapped(FADER + 'takeover = "pickup"\n', present)
+
+    def move(value: int) -> Values:
+        for command in custom.apply(cc(20, value)):
+            present[command.target] = command.values
+        return present[KNOB]
+
+    assert [move(value) for value in (0, 32)] == [(0.0,), (0.25,)]
+    present[KNOB] = (0.9,)
+    assert [move(value) for value in (40, 64)] == [(0.9,), (0.9,)]
+    assert move(127) == (1.0,)
 
 
-@given(st.text(max_size=80), st.text("[]map=\"'\n #.{}", max_size=80))
-def test_no_text_raises(text: str, symbols: str) -> None:
-    for content in (text, symbols, GOOD + symbols, "[[map]]\n" + text):
-        read_map(content, CHANNELS)
+def test_scaling_brings_fader_and_target_to_the_end_together() -> None:
+    track = moved(FADER + 'takeover = "scale"\n', {KNOB: (0.8,)}, [0, 32, 64, 96, 127])
+    heights = [float(values[0]) for values in track]
+    assert heights[0] == 0.8
+    assert heights == sorted(heights)
+    assert heights[-1] == 1.0
+
+
+def test_encoders_turn_the_target_from_where_it_is() -> None:
+    text = FADER + 'encoder = "{}"\nstep = 0.1\n'
+    cases = {"twos-complement": [1, 127, 2], "binary-offset": [65, 63, 66], "sign-bit": [1, 65, 2]}
+    for encoder, values in cases.items():
+        track = moved(text.format(encoder), {KNOB: (0.5,)}, values)
+        assert [round(float(each[0]), 6) for each in track] == [0.6, 0.5, 0.7]
+    assert moved(text.format("sign-bit"), {KNOB: (0.95,)}, [5]) == [(1.0,)]
+
+
+def test_small_turns_of_an_encoder_add_up_on_a_target_of_whole_numbers() -> None:
+    target = Target("transpose", "bass")
+    present: dict[Target, Values] = {target: (0,)}
+    text = '[[map]]\nsource = "cc"\nnumber = 1\ntarget = "/al/bass/transpose"\nrange = [-12, 12]\n'
+    custom = mapped(text + 'encoder = "twos-complement"\nstep = 0.01\n', present)
+    for _ in range(25):
+        for command in custom.apply(cc(1, 1)):
+            present[command.target] = command.values
+    assert present[target] == (6,)
+
+
+def test_a_pad_turns_a_switch_over_and_a_held_one_lets_it_go_again() -> None:
+    target = Target("mute", "melody")
+    present: dict[Target, Values] = {target: (False,)}
+    pad = '[[map]]\nsource = "note"\nnumber = 36\ntarget = "/al/melody/mute"\n'
+
+    def press(custom: MidiMap, *events: ControlEvent) -> list[Values]:
+        track = []
+        for event in events:
+            for command in custom.apply(event):
+                present[command.target] = command.values
+            track.append(present[target])
+        return track
+
+    down, up = note(36), note(36)._replace(source=Source.NOTE_OFF, value=64)
+    assert press(mapped(pad, present), down, up, down, up) == [(True,), (True,), (False,), (False,)]
+    held = mapped(pad + 'button = "hold"\n', present)
+    assert press(held, down, up, down, up) == [(True,), (False,), (True,), (False,)]
+
+
+def test_a_button_sets_what_it_is_given_and_a_fader_fills_the_place_that_is_left_for_it() -> None:
+    custom = mapped(
+        '[[map]]\nsource = "note"\nnumber = 1\ntarget = "/al/tempo"\narguments = [140]\n'
+        '[[map]]\nsource = "note"\nnumber = 2\ntarget = "/al/bass/z"\narguments = [0.5, -1, 2]\n'
+        '[[map]]\nsource = "program"\nnumber = 7\ntarget = "/al/drums/model"\narguments = ["drums-2bar"]\n'
+        '[[map]]\nsource = "cc"\nnumber = 3\ntarget = "/al/bass/z"\narguments = [0.5, "*"]\nrange = [-2, 2]\n'
+    )
+    assert did(custom.apply(note(1))) == [(Action.SET, Target("tempo"), (140.0,))]
+    assert did(custom.apply(note(2))) == [(Action.SET, Target("z", "bass"), (0.5, -1.0, 2.0))]
+    program = ControlEvent(Source.PROGRAM, 1, 7, 7, 127, "keys", 0)
+    assert did(custom.apply(program)) == [(Action.SET, Target("model", "drums"), ("drums-2bar",))]
+    assert custom.apply(program._replace(number=8, value=8)) == []
+    assert did(custom.apply(cc(3, 127))) == [(Action.SET, Target("z", "bass"), (0.5, 2.0))]
+
+
+def test_a_control_upside_down_and_bent() -> None:
+    assert mapped(FADER + "invert = true\n").apply(cc(20, 127))[0].values == (0.0,)
+    (fine,) = mapped(FADER + 'curve = "exp"\n').apply(cc(20, 64))[0].values
+    assert 0.1 < float(fine) < 0.2
+
+
+def test_a_rig_may_name_a_controller_s_port_by_a_name_of_its_own() -> None:
+    text = 'defaults = false\n[ports.nano]\nin = "nanoKONTROL2"\n' + FADER + 'port = "nano"\n'
+    custom = mapped(text)
+    assert len(custom.apply(cc(20, 1, port="nano"))) == 1
+    assert custom.apply(cc(20, 1, port="other")) == []

@@ -15,7 +15,7 @@ from autoloops_bridges.midi.encode import midi_messages
 from autoloops_bridges.midi.frame_map import FrameMap
 from autoloops_bridges.midi.jack_queue import JackQueue
 from autoloops_bridges.midi.names import find_port, stable_name
-from autoloops_bridges.midi.parse import ControlEvent, MidiParser, Source
+from autoloops_bridges.midi.parse import ControlEvent, MidiParser, Source, value_at
 from autoloops_engine.errors import UsageError
 from autoloops_engine.messages import MidiIn
 from autoloops_engine.player.events import Event, Kind
@@ -67,7 +67,7 @@ def test_messages_of_controllers_are_read() -> None:
     assert parse(0xE0, 0, 64) == ControlEvent(Source.PITCHBEND, 1, 0, 8192, 16383, "keys", 7)
     assert parse(0xD0, 5) == ControlEvent(Source.PRESSURE, 1, 0, 5, 127, "keys", 7)
     assert parse(0xA0, 60, 5) == ControlEvent(Source.POLY_PRESSURE, 1, 60, 5, 127, "keys", 7)
-    assert parse(0xC0, 9) == ControlEvent(Source.PROGRAM, 1, 0, 9, 127, "keys", 7)
+    assert parse(0xC0, 9) == ControlEvent(Source.PROGRAM, 1, 9, 9, 127, "keys", 7)
 
 
 def test_a_note_on_of_velocity_zero_is_an_end() -> None:
@@ -95,10 +95,21 @@ def test_garbage_is_counted_and_never_raised(data: bytes) -> None:
 
 
 @given(st.integers(0, 15), st.integers(0, 127), st.integers(0, 127))
-def test_positions_run_from_zero_to_one(channel: int, number: int, value: int) -> None:
+def test_positions_run_from_zero_to_one_evenly_with_the_centre_in_the_middle(
+    channel: int, number: int, value: int
+) -> None:
     event = parse(*mido.Message("control_change", channel=channel, control=number, value=value).bytes())
     assert event is not None
-    assert event.position == value / 127
+    assert event.position == pytest.approx(value / 127, abs=0.004)
+    assert (event.position == 0.5) is (value == 64)
+    assert ((event.position == 0.0), (event.position == 1.0)) == (value == 0, value == 127)
+    assert value_at(event.position, 127) == value
+
+
+@given(st.integers(0, 16383))
+def test_a_14_bit_value_comes_back_from_its_position(value: int) -> None:
+    position = ControlEvent(Source.PITCHBEND, 1, 0, value, 16383, "keys", 0).position
+    assert value_at(position, 16383) == value
 
 
 def test_a_port_is_found_by_part_of_its_name_whatever_number_it_has_today() -> None:

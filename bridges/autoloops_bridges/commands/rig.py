@@ -1,0 +1,93 @@
+"""What a rig file adds to the options of ``autoloops play``. What the command line says goes before it."""
+
+from collections.abc import Collection
+from pathlib import Path
+from typing import NamedTuple
+
+from msgspec.structs import replace
+
+from autoloops_bridges.commands.bundles import default_parts, usual_bundle
+from autoloops_bridges.control.preset_files import preset_text
+from autoloops_bridges.control.rig import Rig
+from autoloops_bridges.control.rig_file import read_rig
+from autoloops_bridges.processes.options import PlayOptions, PortPair
+from autoloops_engine.bundle.installed import find_bundle, installed_bundles
+from autoloops_engine.errors import BundleError
+
+
+class RigOptions(NamedTuple):
+    """A rig file for the command line.
+
+    Attributes:
+        path: Where the file lies.
+        text: The file.
+        rig: What it says.
+        parts: The parts to play.
+        models: By part, the bundle that it names.
+        channels: By part, the MIDI channel that it names.
+        remarks: A sentence for each thing in it that cannot be had.
+    """
+
+    path: Path
+    text: str
+    rig: Rig
+    parts: tuple[str, ...]
+    models: dict[str, str]
+    channels: dict[str, int]
+    remarks: tuple[str, ...]
+
+    def complete(self, options: PlayOptions, said: Collection[str]) -> PlayOptions:
+        """The options with all that the rig file adds.
+
+        Args:
+            options: What the command line says, with the parts, models and channels of the rig file.
+            said: Which of ``tempo``, ``sync`` and ``seed`` the command line names.
+        """
+        rig = self.rig
+        remarks = list(self.remarks)
+        if rig.sync not in {"", "internal"} and "sync" not in said:
+            remarks.append(f"Following {rig.sync} is not part of this version; the tempo is AutoLoops' own.")
+        return replace(
+            options,
+            tempo_bpm=options.tempo_bpm if "tempo" in said or rig.tempo_bpm is None else rig.tempo_bpm,
+            seed=options.seed if "seed" in said or rig.seed is None else rig.seed,
+            rig_file=str(self.path.absolute()),
+            rig=self.text,
+            ports=tuple(PortPair(port.name, port.input, port.output) for port in rig.ports),
+            remarks=tuple(remarks),
+        )
+
+
+def read_rig_options(path: Path, parts: tuple[str, ...], asked_models: Collection[str]) -> RigOptions:
+    """What the rig file at ``path`` says; where it cannot be read or had, why, and the usual instead.
+
+    Args:
+        path: The file.
+        parts: The parts that the command line names; empty: it names none.
+        asked_models: The parts whose models the command line names.
+    """
+    remarks: list[str] = []
+    text = ""
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        remarks.append(f"The rig file {path} cannot be read ({error}); AutoLoops plays without it.")
+    rig = read_rig(text, None, preset_text)
+    models: dict[str, str] = {}
+    playable = []
+    for name, part in rig.parts.items():
+        if part.model and name not in asked_models:
+            try:
+                find_bundle(part.model)
+            except BundleError as error:
+                remarks.append(f"Line {part.line}: {error}")
+            else:
+                models[name] = part.model
+        if name in models or name in asked_models or usual_bundle(name) in installed_bundles():
+            playable.append(name)
+        elif not parts:
+            remarks.append(f"Line {part.line}: the part {name} is left out for want of a model.")
+    names = parts or tuple(playable) or default_parts()
+    channels = {name: part.channel for name, part in rig.parts.items() if part.channel and name in names}
+    models = {name: model for name, model in models.items() if name in names}
+    return RigOptions(path, text, rig, names, models, channels, tuple(remarks))

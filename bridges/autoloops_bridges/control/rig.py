@@ -1,0 +1,68 @@
+"""What a rig file says, checked: ports, parts, values at the start and the mapping of controllers."""
+
+from typing import NamedTuple
+
+from autoloops_bridges.control.dispatch import Command
+from autoloops_bridges.control.mapping import MapEntry
+from autoloops_bridges.control.takeover import Takeover
+from autoloops_bridges.midi.names import NONE
+
+
+class RigPort(NamedTuple):
+    """A controller, or whatever else has MIDI ports of its own.
+
+    Attributes:
+        name: What the rig file calls it.
+        input: Part of the name of the port to listen to, ``virtual`` or ``none``.
+        output: The same of the port to send to.
+        preset: A mapping that comes with AutoLoops; empty: none.
+    """
+
+    name: str
+    input: str = NONE
+    output: str = NONE
+    preset: str = ""
+
+
+class RigPart(NamedTuple):
+    """How a part is to be played.
+
+    Attributes:
+        model: Its bundle; empty: the usual one.
+        channel: Its MIDI channel, 1 to 16; none: the usual one.
+        line: Of the file.
+    """
+
+    model: str = ""
+    channel: int | None = None
+    line: int = 0
+
+
+class Rig(NamedTuple):
+    """What a rig file holds.
+
+    Attributes:
+        ports: Controllers and their like.
+        parts: The parts to play, by name, in order; empty: the usual ones.
+        tempo_bpm: Tempo to begin with; none: the usual one.
+        sync: Who gives the tempo; empty: nobody else.
+        seed: Of all parts; none: a new one.
+        values: What to set before the start.
+        entries: The performer's mapping, in order.
+        presets: The mapping of the presets that it uses.
+        defaults: Whether the default mapping serves the other sources.
+        takeover: What controls do that say nothing about it.
+        problems: One sentence with its line for each mistake.
+    """
+
+    ports: tuple[RigPort, ...] = ()
+    parts: dict[str, RigPart] = {}  # noqa: RUF012 - replaced, never changed
+    tempo_bpm: float | None = None
+    sync: str = ""
+    seed: int | None = None
+    values: tuple[Command, ...] = ()
+    entries: tuple[MapEntry, ...] = ()
+    presets: tuple[MapEntry, ...] = ()
+    defaults: bool = True
+    takeover: Takeover = Takeover.JUMP
+    problems: tuple[str, ...] = ()

@@ -1,0 +1,192 @@
+"""Reads a rig file: TOML, described in ``docs/mapping.md``. A mistake is reported with its line. Pure."""
+
+from collections.abc import Callable, Collection, Iterator
+from typing import Annotated, Final, Literal, TypeVar
+
+import msgspec
+
+from autoloops_bridges.control.dispatch import Action, Command, Refusal, Router
+from autoloops_bridges.control.map_table import Channel, Known, entry_of, target_of
+from autoloops_bridges.control.mapping import MapEntry
+from autoloops_bridges.control.rig import Rig, RigPart, RigPort
+from autoloops_bridges.control.takeover import Takeover
+from autoloops_bridges.control.toml_tables import BadTableError, TomlTable, tables
+from autoloops_bridges.control.vocabulary import MAX_INT, is_part_name
+from autoloops_bridges.midi.names import NONE
+from autoloops_engine.session.surface import Target
+from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
+
+_T = TypeVar("_T")
+
+PORT, PART, VALUES, MAP = "ports", "parts", "set", "map"
+Presets = Callable[[str], str | None]
+_KINDS: Final = "[ports.NAME], [parts.NAME], [set] and [[map]]"
+
+
+class _Head(msgspec.Struct, forbid_unknown_fields=True):
+    defaults: bool = True
+    takeover: Literal["jump", "pickup", "scale"] = "jump"
+    tempo: Annotated[float, msgspec.Meta(ge=MIN_TEMPO_BPM, le=MAX_TEMPO_BPM)] | None = None
+    sync: Literal["", "internal", "midi", "link", "jack"] = ""
+    seed: Annotated[int, msgspec.Meta(ge=0, le=MAX_INT)] | None = None
+
+
+class _PortTable(msgspec.Struct, forbid_unknown_fields=True):
+    input: str = msgspec.field(default=NONE, name="in")
+    output: str = msgspec.field(default=NONE, name="out")
+    preset: str = ""
+
+
+class _PartTable(msgspec.Struct, forbid_unknown_fields=True):
+    model: str = ""
+    channel: Channel | None = None
+
+
+def _no_presets(name: str) -> str | None:
+    return None
+
+
+class _Reader:
+    """Goes through the tables; what is wrong with one is noted, and the next one comes.
+
+    Args:
+        text: The file.
+        parts: See ``read_rig``.
+        presets: See ``read_rig``.
+    """
+
+    def __init__(self, text: str, parts: Collection[str] | None, presets: Presets) -> None:
+        self._tables = list(tables(text))
+        self._parts = parts
+        self._presets = presets
+        self._router = Router()
+        self._problems: list[tuple[int, str]] = []
+
+    def read(self) -> Rig:
+        """Everything; what is wrong is among the problems."""
+        head = next(self._each("", self._head), _Head())
+        takeover = Takeover(head.takeover)
+        ports = self._distinct(self._each(PORT, self._port))
+        found = dict(self._each(PART, self._part))
+        parts = self._parts if self._parts is not None or not found else tuple(found)
+        if parts is not None:
+            # What it says of a part that does not play this time is no mistake.
+            parts = tuple(dict.fromkeys([*parts, *found]))
+        outputs = [port.name for port in ports if port.output != NONE]
+        known = Known(parts, outputs, takeover)
+        values = [value for each in self._each(VALUES, lambda table: self._values(table, parts)) for value in each]
+        entries = list(self._each(MAP, lambda table: self._entry(table, known)))
+        presets = list(self._preset_entries(ports, known))
+        for table in self._tables:
+            if table.kind not in {"", PORT, PART, VALUES, MAP}:
+                self._problems.append((table.first_line, f"there is no table {table.kind!r}; there are {_KINDS}"))
+        problems = tuple(f"Line {line}: {reason}." for line, reason in sorted(self._problems))
+        return Rig(
+            ports=tuple(ports),
+            parts=found,
+            tempo_bpm=head.tempo,
+            sync=head.sync,
+            seed=head.seed,
+            values=tuple(value for value in values if self._plays(value.target)),
+            entries=tuple(entry for entry in entries if self._leads_somewhere(entry)),
+            presets=tuple(entry for entry in presets if self._leads_somewhere(entry)),
+            defaults=head.defaults,
+            takeover=takeover,
+            problems=problems,
+        )
+
+    def _plays(self, target: Target) -> bool:
+        return not target.part or self._parts is None or target.part in self._parts
+
+    def _leads_somewhere(self, entry: MapEntry) -> bool:
+        route = self._router.route(entry.target)
+        return not isinstance(route, Refusal) and self._plays(route.target)
+
+    def _each(self, kind: str, read: Callable[[TomlTable], _T]) -> Iterator[_T]:
+        for table in self._tables:
+            if table.kind == kind:
+                try:
+                    yield read(table)
+                except BadTableError as bad:
+                    self._problems.append((bad.line, str(bad).rstrip(".")))
+
+    def _head(self, table: TomlTable) -> _Head:
+        return table.convert(table.parse(), _Head)
+
+    def _named(self, table: TomlTable) -> tuple[str, object]:
+        """The name in the header of a table, and what the table holds."""
+        inner = table.parse()[table.kind]
+        if not isinstance(inner, dict) or len(inner) != 1:
+            raise table.bad(f"it needs one name, as in [{table.kind}.NAME]")
+        ((name, raw),) = inner.items()
+        return str(name), raw
+
+    def _port(self, table: TomlTable) -> tuple[TomlTable, RigPort]:
+        name, raw = self._named(table)
+        written = table.convert(raw, _PortTable)
+        if written.preset and self._presets(written.preset) is None:
+            raise table.bad(f"there is no preset {written.preset!r}; `autoloops presets` lists them", "preset")
+        return table, RigPort(name, written.input or NONE, written.output or NONE, written.preset)
+
+    def _distinct(self, found: Iterator[tuple[TomlTable, RigPort]]) -> list[RigPort]:
+        ports: list[RigPort] = []
+        for table, port in found:
+            word = port.name.casefold()
+            if other := next((p.name for p in ports if word in p.name.casefold() or p.name.casefold() in word), None):
+                reason = f"the names of ports may not hold one another: {port.name!r} and {other!r}"
+                self._problems.append((table.first_line, reason))
+            else:
+                ports.append(port)
+        return ports
+
+    def _part(self, table: TomlTable) -> tuple[str, RigPart]:
+        name, raw = self._named(table)
+        if not is_part_name(name):
+            raise table.bad(f"{name!r} cannot be the name of a part")
+        written = table.convert(raw, _PartTable)
+        return name, RigPart(written.model, written.channel, table.first_line)
+
+    def _values(self, table: TomlTable, parts: Collection[str] | None) -> list[Command]:
+        commands = []
+        for address, raw in table.parse()[VALUES].items():
+            try:
+                commands.append(self._value(table, address, raw, parts))
+            except BadTableError as bad:
+                self._problems.append((bad.line, str(bad).rstrip(".")))
+        return commands
+
+    def _value(self, table: TomlTable, address: str, raw: object, parts: Collection[str] | None) -> Command:
+        target_of(table, address, address, parts, self._router)
+        command = self._router.dispatch(address, raw if isinstance(raw, list) else [raw])
+        if isinstance(command, Refusal):
+            raise table.bad(f"{address}: {command.reason.rstrip('.')}", address)
+        if command.action is not Action.SET:
+            raise table.bad(f"{address} is no value that could be set at the start", address)
+        return command
+
+    def _entry(self, table: TomlTable, known: Known) -> MapEntry:
+        return entry_of(table, table.parse()[MAP][0], known, self._router)
+
+    def _preset_entries(self, ports: list[RigPort], known: Known) -> Iterator[MapEntry]:
+        for port in ports:
+            for table in tables((self._presets(port.preset) if port.preset else "") or ""):
+                if table.kind == MAP:
+                    raw = {**table.parse()[MAP][0], "port": port.name}
+                    if port.output == NONE:
+                        raw.pop("feedback", None)
+                    try:
+                        yield entry_of(table, raw, known, self._router)
+                    except BadTableError:
+                        # It is for a part that does not play here.
+                        continue
+
+
+def read_rig(text: str, parts: Collection[str] | None, presets: Presets = _no_presets) -> Rig:
+    """What a rig file says; a mistake is reported with its line, and the rest still works.
+
+    Args:
+        text: The file.
+        parts: The names of the parts that play; none: those that the file names, else any.
+        presets: Answers the text of a preset by its name; none: there is no such preset.
+    """
+    return _Reader(text, parts, presets).read()

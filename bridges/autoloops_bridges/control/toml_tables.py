@@ -1,0 +1,83 @@
+"""Cuts a TOML file at its table headers, so that a slip in one table does not take the others along. Pure."""
+
+import re
+import tomllib
+from collections.abc import Iterator
+from itertools import pairwise
+from typing import Any, Final, NamedTuple, TypeVar
+
+import msgspec
+
+_HEADER: Final = re.compile(r"^[ \t]*\[{1,2}[ \t]*([A-Za-z_][\w-]*)([^\[\]\n]*)\]{1,2}[ \t]*(?:#.*)?$", re.MULTILINE)
+_AT_LINE: Final = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
+_PATH: Final = re.compile(r" - at `\$((?:\.\w+|\[\d+\]|\[\.\.\.\])*)`")
+_UNKNOWN: Final = re.compile(r"unknown field `(\w+)`")
+
+_T = TypeVar("_T")
+
+
+class BadTableError(Exception):
+    """What is wrong with a table, and the line where."""
+
+    def __init__(self, reason: str, line: int) -> None:
+        super().__init__(reason)
+        self.line = line
+
+
+class TomlTable(NamedTuple):
+    """One table as it is written.
+
+    Attributes:
+        kind: The first word of its header; empty: what comes before the first header.
+        text: Header and all, up to the next one.
+        first_line: The line of the header, counted from 1.
+    """
+
+    kind: str
+    text: str
+    first_line: int
+
+    def parse(self) -> dict[str, Any]:
+        """What it holds.
+
+        Raises:
+            BadTableError: it is no TOML.
+        """
+        try:
+            return tomllib.loads(self.text)
+        except tomllib.TOMLDecodeError as error:
+            found = _AT_LINE.search(str(error))
+            line = int(found[1]) if found and found[1] else self.text.rstrip().count("\n") + 1
+            raise BadTableError(_AT_LINE.sub("", str(error)), self.first_line + max(1, line) - 1) from None
+
+    def convert(self, raw: object, kind: type[_T]) -> _T:
+        """``raw``, a part of what it holds, as ``kind``.
+
+        Raises:
+            BadTableError: it does not fit.
+        """
+        try:
+            return msgspec.convert(raw, kind)
+        except msgspec.ValidationError as error:
+            path, unknown = _PATH.search(str(error)), _UNKNOWN.search(str(error))
+            inner = unknown[1] if unknown else path[1].lstrip(".").split(".")[0].split("[")[0] if path else ""
+            where = f" in `{path[1].lstrip('.')}`" if path and path[1] else ""
+            raise self.bad(_PATH.sub("", str(error)) + where, inner) from None
+
+    def bad(self, reason: str, key: str = "") -> BadTableError:
+        """An error that names the line of ``key``, else that of the header."""
+        return BadTableError(reason, self.line_of(key))
+
+    def line_of(self, key: str) -> int:
+        """The line on which ``key`` is given a value, else that of the header."""
+        found = re.search(rf"""^[ \t]*["']?{re.escape(key)}["']?[ \t]*=""", self.text, re.MULTILINE) if key else None
+        return self.first_line + (self.text.count("\n", 0, found.start()) if found else 0)
+
+
+def tables(text: str) -> Iterator[TomlTable]:
+    """All tables of a file, in order; the first is what comes before the first header."""
+    headers = list(_HEADER.finditer(text))
+    starts = [header.start() for header in headers]
+    kinds = ["", *(header[1] for header in headers)]
+    for kind, (start, end) in zip(kinds, pairwise([0, *starts, len(text)]), strict=True):
+        yield TomlTable(kind, text[start:end], text.count("\n", 0, start) + 1)

@@ -1,0 +1,170 @@
+"""Rig files: what they may say, and what is wrong with them, line by line."""
+
+import re
+from pathlib import Path
+from typing import get_args, get_type_hints
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from autoloops_bridges.control.map_table import MapTable
+from autoloops_bridges.control.rig import RigPart, RigPort
+from autoloops_bridges.control.rig_file import read_rig
+from autoloops_bridges.control.takeover import Takeover
+from autoloops_bridges.control.vocabulary import TABLE, Kind
+from autoloops_engine.session.surface import Target
+
+PARTS = ("melody", "bass", "drums")
+GOOD = '[[map]]\nsource = "cc"\nnumber = 20\ntarget = "/al/melody/knob/3"\n'
+NOTE = '[[map]]\nsource = "note"\n'
+CC = '[[map]]\nsource = "cc"\n'
+
+
+def test_a_whole_rig() -> None:
+    rig = read_rig(
+        """
+takeover = "pickup"
+defaults = false
+tempo = 96
+sync = "midi"
+seed = 7
+
+[ports.nano]          # the small one
+in = "nanoKONTROL2"
+out = "nanoKONTROL2"
+
+[parts.melody]
+model = "melody-2bar"
+channel = 3
+
+[parts.drums]
+
+[set]
+"/al/melody/temperature" = 0.8
+"/al/melody/z" = [0.5, -1.0]
+"/al/drums/mute" = true
+
+[[map]]
+source = "cc"
+channel = 1
+number = 0
+port = "nano"
+target = "/al/melody/knob/1"
+feedback = true
+""",
+        ("melody", "drums"),
+    )
+    assert rig.problems == ()
+    assert (rig.takeover, rig.defaults, rig.tempo_bpm, rig.sync, rig.seed) == (Takeover.PICKUP, False, 96, "midi", 7)
+    assert rig.ports == (RigPort("nano", "nanoKONTROL2", "nanoKONTROL2"),)
+    assert {name: part[:2] for name, part in rig.parts.items()} == {
+        "melody": RigPart("melody-2bar", 3)[:2],
+        "drums": RigPart()[:2],
+    }
+    assert [(command.target, command.values) for command in rig.values] == [
+        (Target("temperature", "melody"), (0.8,)),
+        (Target("z", "melody"), (0.5, -1.0)),
+        (Target("mute", "drums"), (True,)),
+    ]
+    assert rig.entries[0].takeover is Takeover.PICKUP
+    assert rig.entries[0].light is not None
+    assert rig.entries[0].light.port == "nano"
+
+
+@pytest.mark.parametrize(
+    ("bad", "line", "reason"),
+    [
+        (CC + 'target = "/al/melody/nob/3"\n', 8, "no such address"),
+        (CC + 'target = "/al/choir/knob/3"\n', 8, "no part 'choir'"),
+        ('[[map]]\nsource = "slider"\ntarget = "/al/tempo"\n', 7, "slider"),
+        (CC + 'channel = 17\ntarget = "/al/tempo"\n', 8, "channel"),
+        (CC + 'target = "/al/tempo"\nspeed = 3\n', 9, "speed"),
+        (CC + 'target = "/al/tempo"\ntakeover = "grab"\n', 9, "grab"),
+        (CC + 'target = "/al/tempo"\nrange = [0, 100]\n', 9, "within 20 and 999"),
+        (CC + 'target = "/al/tempo"\nrange = [100, 100]\n', 9, "must differ"),
+        (CC + 'target = "/al/melody/z/1"\n', 8, "needs a `range`"),
+        (CC + 'target = "/al/melody/z"\n', 8, "one control"),
+        (CC + 'target = "/al/melody/model"\n', 8, "one control"),
+        (CC + 'target = "/al/beat"\n', 8, "one control"),
+        (CC + 'target = "/al/ping"\n', 8, "answers the client"),
+        (CC + 'number = 200\ntarget = "/al/tempo"\n', 8, "within 0 and 127"),
+        ('[[map]]\nsource = "cc14"\nnumber = 40\ntarget = "/al/tempo"\n', 8, "within 0 and 31"),
+        (NOTE + 'target = "/al/tempo"\nencoder = "sign-bit"\n', 9, "encoder"),
+        (NOTE + 'target = "/al/melody/fire"\nbutton = "hold"\n', 9, "two states"),
+        (NOTE + 'target = "/al/melody/mute"\nfeedback = true\n', 9, "port with an `out`"),
+        (NOTE + 'target = "/al/melody/fire"\narguments = ["soon"]\n', 9, "what must be one of"),
+        (NOTE + 'target = "/al/tempo"\narguments = [5]\n', 9, "between 20 and 999"),
+        (NOTE + 'target = "/al/start"\nrange = [0, 1]\n', 9, "verb"),
+        ('[[map]]\nsource = "note"\n', 6, "target"),
+        (CC + "number = = 3\n", 8, "Invalid value"),
+        ('[[map]]\nsource = "cc\n', 7, "Illegal character"),
+        ("[parts.Choir]\n", 6, "'Choir' cannot be the name"),
+        ("[parts.bass]\nchannel = 0\n", 7, "channel"),
+        ("[ports.nano]\nin = 3\n", 7, "in"),
+        ("[ports]\n", 6, "needs one name"),
+        ('[ports.nano]\npreset = "toaster"\n', 7, "no preset 'toaster'"),
+        ('[set]\n"/al/tempo" = 100\n"/al/tempi" = 100\n', 8, "no such address"),
+        ('[set]\n"/al/tempo" = "fast"\n', 7, "must be a number"),
+        ('[set]\n"/al/start" = 1\n', 7, "no value"),
+        ("[lights]\non = true\n", 6, "no table 'lights'"),
+    ],
+)
+def test_a_mistake_is_reported_with_its_line_and_the_rest_still_works(bad: str, line: int, reason: str) -> None:
+    rig = read_rig("# my rig\n" + GOOD + bad + GOOD, PARTS)
+    assert len(rig.entries) == 2
+    [problem] = rig.problems
+    assert problem.startswith(f"Line {line}: ")
+    assert problem.endswith(".")
+    assert reason in problem
+
+
+def test_a_bad_head_is_reported_and_the_entries_still_work() -> None:
+    rig = read_rig("\ndefault = false\n" + GOOD, PARTS)
+    assert len(rig.entries) == 1
+    assert rig.problems[0].startswith("Line 2: ")
+
+
+def test_ports_whose_names_hold_one_another_are_told_apart_by_nobody() -> None:
+    rig = read_rig('[ports.nano]\nin = "a"\n[ports.nano2]\nin = "b"\n', PARTS)
+    assert [port.name for port in rig.ports] == ["nano"]
+    assert rig.problems == ("Line 3: the names of ports may not hold one another: 'nano2' and 'nano'.",)
+
+
+def test_what_is_said_of_a_part_that_does_not_play_this_time_is_no_mistake() -> None:
+    text = '[parts.lead]\n[set]\n"/al/lead/mute" = 1\n' + CC + 'number = 1\ntarget = "/al/lead/knob/1"\n' + GOOD
+    rig = read_rig(text, PARTS)
+    assert rig.problems == ()
+    assert (len(rig.entries), rig.values) == (1, ())
+    assert len(read_rig(text, ("lead", "melody")).entries) == 2
+
+
+@pytest.mark.parametrize("row", TABLE, ids=lambda row: row.template)
+def test_every_line_of_the_vocabulary_can_be_a_target_or_says_why_not(row: object) -> None:
+    template = str(getattr(row, "template"))  # noqa: B009 - the parameter is typed loosely for pytest
+    address = template.replace("PART", "bass").replace("NAME", "density").replace("/I", "/1").replace("/N", "/2")
+    plain = read_rig(NOTE + f'target = "{address}"\n', PARTS)
+    ranged = read_rig(NOTE + f'target = "{address}"\nrange = [1, 2]\n', PARTS)
+    kind = getattr(row, "kind")  # noqa: B009 - as above
+    works = len(plain.entries) + len(ranged.entries)
+    if kind is Kind.STREAM:
+        assert not works
+    assert works or all(problem.endswith(".") for problem in plain.problems)
+    assert works or plain.problems
+
+
+def test_the_examples_of_the_docs_have_no_problem_and_name_every_key() -> None:
+    page = (Path(__file__).parents[3] / "docs" / "mapping.md").read_text(encoding="utf-8")
+    examples = re.findall(r"```toml\n(.*?)```", page, re.DOTALL)
+    for example in examples:
+        assert read_rig(example, PARTS).problems == ()
+    for source in get_args(get_type_hints(MapTable)["source"]):
+        assert f"`{source}`" in page
+    for key in MapTable.__struct_fields__:
+        assert f"`{key}`" in page
+
+
+@given(st.text(max_size=80), st.text("[]map=\"'\n #.{}", max_size=80))
+def test_no_text_raises(text: str, symbols: str) -> None:
+    for content in (text, symbols, GOOD + symbols, "[[map]]\n" + text, "[ports." + symbols, "[set]\n" + symbols):
+        read_rig(content, PARTS)
