@@ -10,6 +10,11 @@ import msgspec
 from msgspec import Struct
 
 from autoloops_engine.notes import Bar
+from autoloops_engine.time.gearing import Gearing
+from autoloops_engine.time.nudge import Nudge
+from autoloops_engine.time.songline import SongLine
+from autoloops_engine.time.swing import Swing
+from autoloops_engine.time.timeline import Timeline
 
 
 class SetPart(Struct, frozen=True, tag=True):
@@ -21,7 +26,9 @@ class SetPart(Struct, frozen=True, tag=True):
         length_bars: Bars in the loop, from 1.
         origin_bar: Song bar at which bar 0 of the loop falls; bar of the loop = (song bar - origin) mod length.
         early_ub: Greatest early microtiming of its notes, in micro-beats.
-        offset_us: Added to the time of each event of the part; negative plays earlier.
+        offset_us: Added to the time of each event of the part; negative plays earlier. A change while time runs is
+            reached little by little.
+        swing: Which of its notes come late; a change while time runs holds from the next beat on.
     """
 
     part: str
@@ -30,6 +37,7 @@ class SetPart(Struct, frozen=True, tag=True):
     origin_bar: int = 0
     early_ub: int = 0
     offset_us: int = 0
+    swing: Swing = Swing()
 
 
 class SetFreezeLead(Struct, frozen=True, tag=True):
@@ -76,9 +84,25 @@ class Locate(Struct, frozen=True, tag=True):
 
 
 class SetTempo(Struct, frozen=True, tag=True):
-    """Change the tempo at once, 20 to 999 BPM."""
+    """Change the tempo (20 to 999 BPM) at once, or evenly so that it is reached ``ramp_ub`` micro-beats later.
+
+    A ramp counts beats: it stands still while the song does, and another tempo ends it.
+    """
 
     tempo_bpm: float
+    ramp_ub: int = 0
+
+
+class NudgeBy(Struct, frozen=True, tag=True):
+    """Let everything sound so much later (negative: earlier), reached little by little."""
+
+    shift_us: int
+
+
+class SetMultiple(Struct, frozen=True, tag=True):
+    """Play at 0.5, 1 or 2 times the master's tempo, from the next bar line of both on."""
+
+    multiple: float
 
 
 class Mute(Struct, frozen=True, tag=True):
@@ -152,10 +176,14 @@ class TransportState(Struct, frozen=True, tag=True):
     Attributes:
         epoch: Counts jumps of the position; bars offered for another epoch are ignored.
         playing: Whether time runs.
-        ns_per_beat: Nanoseconds in a beat.
-        position_ub: A position on the timeline's line, in micro-beats ...
+        ns_per_beat: Nanoseconds in a beat of the master, who may be ourselves.
+        position_ub: A position on the master's line, in micro-beats ...
         time_us: ... and the monotonic time at which it is reached; while stopped, when it was noted.
         lead_us: How far ahead of its time the player hands out an event at most.
+        ramp_ub: For so many micro-beats from that position on the tempo changes ...
+        to_ns_per_beat: ... to this.
+        gearing: The song's beats against the master's.
+        nudge: How much later everything sounds.
     """
 
     epoch: int
@@ -164,6 +192,21 @@ class TransportState(Struct, frozen=True, tag=True):
     position_ub: int
     time_us: int
     lead_us: int
+    ramp_ub: int = 0
+    to_ns_per_beat: int = 0
+    gearing: Gearing = Gearing()
+    nudge: Nudge = Nudge()
+
+    @property
+    def line(self) -> Timeline:
+        """The master's line."""
+        return Timeline(self.ns_per_beat, self.position_ub, self.time_us, self.ramp_ub, self.to_ns_per_beat)
+
+    def song_at(self, time_us: int) -> int:
+        """Where the song is, in micro-beats from the start of bar 1."""
+        if not self.playing:
+            return self.gearing.song_at(self.position_ub)
+        return SongLine(self.line, self.gearing, self.nudge).position_at(time_us)
 
 
 class Frozen(Struct, frozen=True, tag=True):
@@ -261,6 +304,8 @@ ToPlayer = (
     | Stop
     | Locate
     | SetTempo
+    | NudgeBy
+    | SetMultiple
     | Mute
     | Panic
     | SetListeners

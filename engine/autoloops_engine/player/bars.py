@@ -1,8 +1,13 @@
 """The bars that the player holds for one part: provisional, frozen, sounding, and those of the last pass."""
 
+from msgspec.structs import replace
+
 from autoloops_engine.messages import Frozen, SetPart
 from autoloops_engine.notes import Bar, Tie
-from autoloops_engine.time.timeline import Timeline
+from autoloops_engine.player.feel import Feel
+from autoloops_engine.time.nudge import Nudge
+from autoloops_engine.time.songline import SongLine
+from autoloops_engine.time.swing import Swings
 from autoloops_engine.units import BAR_UB
 
 _EMPTY = Bar(0, 0)
@@ -19,6 +24,8 @@ class PartBars:
     def __init__(self, route: SetPart, first_bar: int) -> None:
         self.route = route
         self.muted = False
+        self.swings = Swings(((0, route.swing),))
+        self.offset = Nudge(0, route.offset_us, route.offset_us)
         self.next_bar = first_bar
         self._offers: dict[tuple[int, int], Bar] = {}
         self._last_pass: dict[int, Bar] = {}
@@ -39,10 +46,34 @@ class PartBars:
         self._offers[epoch, song_bar] = bar
         return True
 
-    def freeze_line_us(self, song_bar: int, timeline: Timeline, lead_us: int) -> int:
+    def feel(self, song: SongLine) -> Feel:
+        """How it goes along the song."""
+        return Feel(song, self.swings, self.offset)
+
+    def set_route(self, route: SetPart, changes: tuple[int, int] | None) -> None:
+        """Another route; its bars are as they were.
+
+        Args:
+            route: The route.
+            changes: The first time, and the song's position then, of which nothing was handed out yet; None: time
+                stands still, so that nothing has to be led over.
+        """
+        if changes is None:
+            self.swings = Swings(((0, route.swing),))
+            self.offset = Nudge(0, route.offset_us, route.offset_us)
+        else:
+            from_us, from_ub = changes
+            if route.swing != self.swings.latest:
+                self.swings = self.swings.changed(route.swing, from_ub)
+            if route.offset_us != self.offset.to_us:
+                self.offset = self.offset.by(route.offset_us - self.offset.to_us, from_us)
+        self.route = route
+
+    def freeze_line_us(self, song_bar: int, song: SongLine, lead_us: int) -> int:
         """When ``song_bar`` is frozen: ``lead_us`` before its earliest possible event."""
         earliest_ub = song_bar * BAR_UB - self.route.early_ub
-        return timeline.time_of(earliest_ub) + min(0, self.route.offset_us) - lead_us
+        # Swing makes nothing come earlier, and what an offset is on its way to may come earlier than it does now.
+        return song.time_of(earliest_ub) + min(0, self.offset.from_us, self.offset.to_us) - lead_us
 
     def freeze(self, epoch: int, due_us: int, now_us: int) -> Frozen:
         """Freeze the next bar: the newest offer, else the same bar of the last pass, else the sounding one again."""
@@ -95,3 +126,4 @@ class PartBars:
         """Start again at ``song_bar``: nothing is frozen, and what was offered for other positions falls away."""
         self._frozen.clear()
         self.next_bar = song_bar
+        self.set_route(replace(self.route, origin_bar=0), None)

@@ -19,11 +19,13 @@ from autoloops_engine.messages import (
     Hello,
     Locate,
     Mute,
+    NudgeBy,
     OfferBar,
     Panic,
     Quit,
     SetFreezeLead,
     SetListeners,
+    SetMultiple,
     SetPart,
     SetTempo,
     SpliceBar,
@@ -38,7 +40,7 @@ from autoloops_engine.player.events import Event, Kind
 from autoloops_engine.player.outlet import Outlet, Part
 from autoloops_engine.sync.source import Follow, GoTo, Halt, Play, SyncCommand
 from autoloops_engine.time.timeline import Timeline, bar_of
-from autoloops_engine.units import BAR_UB, NS_PER_US, UB_PER_BEAT, ns_per_beat
+from autoloops_engine.units import BAR_UB, UB_PER_BEAT, ns_per_beat
 
 # Time between a start and its first event, so that a wake-up a little late does not make the first note late.
 START_DELAY_US = 2_000
@@ -48,6 +50,7 @@ PLAY_LATE_US = 50_000
 _NEAR_UB = UB_PER_BEAT // 4
 
 Emission = tuple[str, Event]
+TransportRequest = Start | Continue | Stop | Locate | SetTempo | NudgeBy | SetMultiple
 
 
 class Player:
@@ -62,6 +65,7 @@ class Player:
 
     def __init__(self, tempo_bpm: float, now_us: int, generation: int = 0) -> None:
         self._course = Course(Timeline(ns_per_beat(tempo_bpm), 0, now_us))
+        self._tell_us: int | None = None
         self._playing = False
         self._epoch = 0
         self._from_ub = 0
@@ -92,14 +96,6 @@ class Player:
     def line(self) -> Timeline:
         """The line that the position is on, or is led back to."""
         return self._course.aim
-
-    @property
-    def _timeline(self) -> Timeline:
-        return self._course.line
-
-    @_timeline.setter
-    def _timeline(self, line: Timeline) -> None:
-        self._course.leave(line)
 
     def attach(self, key: str, lead_us: int, now_us: int) -> None:
         """Serve another sink from now on; it hears what begins after this moment."""
@@ -132,7 +128,7 @@ class Player:
                 self._set_part(message, now_us)
             case SetFreezeLead(freeze_lead_us=freeze_lead_us):
                 self._freeze_lead_us = freeze_lead_us
-            case Start() | Continue() | Stop() | Locate() | SetTempo():
+            case Start() | Continue() | Stop() | Locate() | SetTempo() | NudgeBy() | SetMultiple():
                 self._transport(message, now_us)
             case Mute(part=part, muted=muted):
                 self._mute(part, muted=muted, now_us=now_us)
@@ -166,9 +162,10 @@ class Player:
                 self._stop(now_us)
             case GoTo(position_ub=position_ub):
                 if self._playing or not self._is_near(position_ub):
-                    self._transport(Locate(position_ub), now_us)
+                    self._go_to(position_ub, now_us)
+                    self._report(now_us)
                     return
-                self._timeline = Timeline(self._timeline.ns_per_beat, position_ub, now_us)
+                self._course.leave(Timeline(self._course.line.ns_per_beat, position_ub, now_us))
                 self._report(now_us)
 
     def phase_error_us(self, now_us: int) -> int:
@@ -181,12 +178,15 @@ class Player:
             meets_us = self._course.meets_us
             if meets_us is not None and meets_us <= now_us:
                 self._course.follow(self.line, now_us)
+            if self._tell_us is not None and self._tell_us <= now_us:
+                self._report(now_us)
             self._freeze_due(now_us)
+            song = self._course.song
             parts = self._outlet_parts()
             for key, outlet in self._outlets.items():
-                events = outlet.serve(self._timeline, parts, self._end_ub, now_us)
+                events = outlet.serve(song, parts, self._end_ub, now_us)
                 self._emissions += [(key, event) for event in events]
-            if self._end_ub is not None and self._timeline.time_of(self._end_ub) <= now_us:
+            if self._end_ub is not None and song.time_of(self._end_ub) <= now_us:
                 self._stop(now_us)
                 self._messages.append(Ended())
         emissions, self._emissions = self._emissions, []
@@ -195,20 +195,17 @@ class Player:
     def next_deadline_us(self) -> int | None:
         """When ``advance`` has to be called next; None while nothing can become due."""
         if self._emissions:
-            return self._timeline.time_us
+            return self._course.line.time_us
         if not self._playing:
             return None
         times_us = [self._freeze_line_us(bars) for bars in self._parts.values() if not self._past_end(bars.next_bar)]
+        song = self._course.song
         parts = self._outlet_parts()
-        for outlet in self._outlets.values():
-            due_us = outlet.next_deadline_us(self._timeline, parts, self._end_ub)
-            if due_us is not None:
-                times_us.append(due_us)
+        further_us = [outlet.next_deadline_us(song, parts, self._end_ub) for outlet in self._outlets.values()]
+        further_us += [self._course.meets_us, self._tell_us]
         if self._end_ub is not None:
-            times_us.append(self._timeline.time_of(self._end_ub))
-        if self._course.meets_us is not None:
-            times_us.append(self._course.meets_us)
-        return min(times_us, default=None)
+            times_us.append(song.time_of(self._end_ub))
+        return min([*times_us, *(due_us for due_us in further_us if due_us is not None)], default=None)
 
     def take_messages(self) -> list[FromPlayer]:
         """What the main process has to be told since the last call."""
@@ -217,56 +214,75 @@ class Player:
 
     def state(self, now_us: int) -> TransportState:
         """The transport as it is."""
-        line = self.line
-        time_us = line.time_us if self._playing else now_us
-        return TransportState(self._epoch, self._playing, line.ns_per_beat, line.position_ub, time_us, self._lead_us())
+        line, course = self.line, self._course
+        if not self._playing:
+            line = replace(line, time_us=now_us)
+        elif line.ramp_ub:
+            at_us = course.nudge.line_us(now_us)
+            line = line.moved(at_us, line.position_at(at_us), at_us)
+        return TransportState(
+            self._epoch,
+            self._playing,
+            line.ns_per_beat,
+            line.position_ub,
+            line.time_us,
+            self._lead_us(),
+            line.ramp_ub,
+            line.to_ns_per_beat,
+            course.gearing,
+            course.nudge,
+        )
 
     # -- transport -------------------------------------------------------------------------------------------------
 
-    def _transport(self, message: Start | Continue | Stop | Locate | SetTempo, now_us: int) -> None:
+    def _transport(self, message: TransportRequest, now_us: int) -> None:
         match message:
             case Start():
-                self._jump(0, now_us)
+                self._jump(0, now_us, fresh=True)
                 self._roll(now_us)
             case Continue() if not self._playing:
                 self._roll(now_us)
             case Stop():
                 self._stop(now_us)
             case Locate(position_ub=position_ub):
-                was_playing = self._playing
-                self._jump(position_ub, now_us)
-                if was_playing:
-                    self._roll(now_us)
-            case SetTempo(tempo_bpm=tempo_bpm):
-                if self._playing:
-                    self._timeline = self._timeline.with_tempo(ns_per_beat(tempo_bpm), now_us)
-                else:
-                    self._timeline = Timeline(ns_per_beat(tempo_bpm), self._timeline.position_ub, now_us)
+                self._go_to(self._course.gearing.jumped_to(position_ub), now_us)
+            case SetTempo(tempo_bpm=tempo_bpm, ramp_ub=ramp_ub):
+                self._course.set_tempo(ns_per_beat(tempo_bpm), ramp_ub, now_us, playing=self._playing)
+            case NudgeBy(shift_us=shift_us):
+                self._course.nudge = self._course.nudge.by(shift_us, now_us + self._lead_us())
+            case SetMultiple(multiple=multiple):
+                self._course.shift_gear(multiple, self._untold_us(now_us), playing=self._playing)
         self._report(now_us)
 
-    def _jump(self, position_ub: int, now_us: int) -> None:
+    def _go_to(self, master_ub: int, now_us: int) -> None:
+        was_playing = self._playing
+        self._jump(master_ub, now_us)
+        if was_playing:
+            self._roll(now_us)
+
+    def _jump(self, master_ub: int, now_us: int, *, fresh: bool = False) -> None:
         self._end_all(now_us)
         for outlet in self._outlets.values():
             outlet.clear()
         self._playing = False
         self._epoch += 1
-        self._timeline = Timeline(self._timeline.ns_per_beat, position_ub, now_us)
+        self._course.jump(master_ub, now_us, fresh=fresh)
         for bars in self._parts.values():
-            bars.jump(bar_of(position_ub))
-            bars.route = replace(bars.route, origin_bar=0)
+            bars.jump(bar_of(self._course.standing_at()))
 
     def _roll(self, now_us: int) -> None:
-        routes = [bars.route for bars in self._parts.values()]
         early_ub = self._early_ub()
-        ahead_us = early_ub * self._timeline.ns_per_beat // (NS_PER_US * UB_PER_BEAT)
-        ahead_us += max((-route.offset_us for route in routes if route.offset_us < 0), default=0)
-        position_ub = self._timeline.position_ub
-        start_us = now_us + START_DELAY_US + self._lead_us() + ahead_us
-        self._timeline = Timeline(self._timeline.ns_per_beat, position_ub, start_us)
+        position_ub = self._course.standing_at()
+        song = self._course.song
+        ahead_us = song.time_of(position_ub) - song.time_of(position_ub - early_ub)
+        ahead_us += max([0, *(-bars.route.offset_us for bars in self._parts.values())])
+        self._course.roll(now_us + START_DELAY_US + self._lead_us() + ahead_us)
         self._begin(position_ub, early_ub)
 
     def _begin(self, position_ub: int, early_ub: int) -> None:
-        """Time runs: hand out what lies from ``position_ub`` on."""
+        """Time runs: hand out what lies from the song's ``position_ub`` on."""
+        for bars in self._parts.values():
+            bars.set_route(bars.route, None)
         # From a bar line on, notes that come early are part of the bar; within a bar, what lies behind is over.
         self._from_ub = position_ub - early_ub if position_ub % BAR_UB == 0 else position_ub
         self._rolled_ub = position_ub
@@ -279,13 +295,13 @@ class Player:
         line = command.line
         position_ub = line.position_ub if now_us - line.time_us <= PLAY_LATE_US else self._next_ub(line, now_us)
         if command.fresh or self._playing or not self._is_near(position_ub):
-            self._jump(position_ub, now_us)
+            self._jump(position_ub, now_us, fresh=command.fresh)
         self._join(line, position_ub, now_us)
 
     def _follow(self, line: Timeline, now_us: int) -> None:
         """Be led to the master's line, or jump to it when it is too far away."""
         if not self._playing:
-            self._timeline = Timeline(line.ns_per_beat, self._timeline.position_ub, now_us)
+            self._course.leave(Timeline(line.ns_per_beat, self._course.line.position_ub, now_us))
         elif not self._course.follow(line, now_us):
             position_ub = self._next_ub(line, now_us)
             self._jump(position_ub, now_us)
@@ -293,9 +309,9 @@ class Player:
         if self._course.is_news(now_us, playing=self._playing):
             self._report(now_us)
 
-    def _join(self, line: Timeline, position_ub: int, now_us: int) -> None:
+    def _join(self, line: Timeline, master_ub: int, now_us: int) -> None:
         self._course.join(line)
-        self._begin(position_ub, self._early_ub())
+        self._begin(self._course.gearing.song_at(master_ub), self._early_ub())
         self._report(now_us)
 
     def _next_ub(self, line: Timeline, now_us: int) -> int:
@@ -303,8 +319,8 @@ class Player:
         return line.position_at(now_us + START_DELAY_US + self._lead_us())
 
     def _is_near(self, position_ub: int) -> bool:
-        """Whether a position is as good as the one where we stand."""
-        return abs(position_ub - self._timeline.position_ub) < _NEAR_UB
+        """Whether a position of the master is as good as the one where we stand."""
+        return abs(position_ub - self._course.line.position_ub) < _NEAR_UB
 
     def _early_ub(self) -> int:
         return max((bars.route.early_ub for bars in self._parts.values()), default=0)
@@ -313,9 +329,8 @@ class Player:
         if not self._playing:
             return
         self._end_all(now_us)
-        position_ub = self._position_ub(now_us)
+        self._course.halt(self._position_ub(now_us), now_us)
         self._playing = False
-        self._timeline = Timeline(self._timeline.ns_per_beat, position_ub, now_us)
         for outlet in self._outlets.values():
             outlet.clear()
         self._report(now_us)
@@ -325,9 +340,10 @@ class Player:
         state = message.state
         self._waiting = False
         self._epoch = state.epoch
-        self._timeline = Timeline(state.ns_per_beat, state.position_ub, state.time_us)
+        self._course.gearing, self._course.nudge = state.gearing, state.nudge
+        self._course.leave(state.line)
         self._playing = state.playing
-        self._from_ub = self._timeline.position_at(now_us) if state.playing else state.position_ub
+        self._from_ub = state.song_at(now_us)
         self._rolled_ub = self._from_ub
         present_bar = bar_of(self._position_ub(now_us))
         self._parts = {route.part: PartBars(route, present_bar) for route in message.parts}
@@ -344,13 +360,14 @@ class Player:
 
     def _position_ub(self, at_us: int) -> int:
         if not self._playing:
-            return self._timeline.position_ub
-        position_ub = max(self._timeline.position_at(at_us), self._rolled_ub)
+            return self._course.standing_at()
+        position_ub = max(self._course.song.position_at(at_us), self._rolled_ub)
         return position_ub if self._end_ub is None else min(position_ub, self._end_ub)
 
     def _report(self, now_us: int) -> None:
         if not self._waiting:
             self._course.told = self.line
+            self._tell_us = self._course.tell_us(now_us) if self._playing else None
             self._messages.append(self.state(now_us))
 
     # -- bars ------------------------------------------------------------------------------------------------------
@@ -362,7 +379,7 @@ class Player:
         return self._end_ub is not None and song_bar * BAR_UB >= self._end_ub
 
     def _freeze_line_us(self, bars: PartBars) -> int:
-        return bars.freeze_line_us(bars.next_bar, self._timeline, self._lead_us() + self._freeze_lead_us)
+        return bars.freeze_line_us(bars.next_bar, self._course.song, self._lead_us() + self._freeze_lead_us)
 
     def _freeze_due(self, now_us: int) -> None:
         for bars in self._parts.values():
@@ -391,10 +408,10 @@ class Player:
             return
         splice_ub = message.song_bar * BAR_UB + message.from_ub
         ties = message.bar.ties if message.from_ub else bars.ties(message.song_bar)
-        part = Part(bars.route, bars.muted)
         if self._playing:
+            feel = bars.feel(self._course.song)
             for outlet in self._outlets.values():
-                outlet.splice(part, message.song_bar, message.bar, ties, splice_ub, self._timeline)
+                outlet.splice(message.part, feel, message.song_bar, message.bar, ties, splice_ub)
         self._messages.append(
             Frozen(
                 message.part,
@@ -418,12 +435,20 @@ class Player:
     # -- parts -----------------------------------------------------------------------------------------------------
 
     def _outlet_parts(self) -> dict[str, Part]:
-        return {name: Part(bars.route, bars.muted) for name, bars in self._parts.items()}
+        song = self._course.song
+        return {name: Part(bars.route.channel, bars.muted, bars.feel(song)) for name, bars in self._parts.items()}
+
+    def _untold_us(self, now_us: int) -> int:
+        """The first time on the song's line of which no sink was told anything yet, of any part."""
+        horizon_us = now_us + self._lead_us()
+        return max((bars.offset.line_us(horizon_us) for bars in self._parts.values()), default=horizon_us)
 
     def _set_part(self, route: SetPart, now_us: int) -> None:
         bars = self._parts.get(route.part)
         if bars is not None:
-            bars.route = route
+            untold_us = now_us + self._lead_us()
+            untold_ub = self._course.song.position_at(self._untold_us(now_us)) + 1
+            bars.set_route(route, (untold_us, untold_ub) if self._playing else None)
             return
         position_ub = self._position_ub(now_us)
         first_bar = bar_of(position_ub) + 1 if self._playing else bar_of(position_ub)

@@ -1,9 +1,16 @@
-"""The line that the player is on, and the master's that it leads back to. Pure."""
+"""The line that the player is on, the master's that it leads back to, and where both put the song. Pure."""
 
 from typing import Final
 
+from msgspec.structs import replace
+
 from autoloops_engine.sync.slew import error_us, lead_back
+from autoloops_engine.time.gearing import Gearing, geared
+from autoloops_engine.time.nudge import Nudge
+from autoloops_engine.time.quantum import next_multiple
+from autoloops_engine.time.songline import SongLine
 from autoloops_engine.time.timeline import Timeline
+from autoloops_engine.units import STEP_UB
 
 # A master's line is told again when the one told last is off by so much.
 _RETELL_US: Final = 2_000
@@ -13,7 +20,11 @@ _RETELL_TEMPO: Final = 5e-4
 class Course:
     """A line, and while a master is followed the master's. Thread: the owner's only. Blocks: never.
 
+    Lines are in the master's beats, be it somebody else or ourselves; ``song`` counts the song's.
+
     Attributes:
+        gearing: The song's beats against the master's.
+        nudge: How much later everything sounds.
         told: The line that others were told last.
     """
 
@@ -21,7 +32,14 @@ class Course:
         self._line = line
         self._goal: Timeline | None = None
         self._meets_us = 0
+        self.gearing = Gearing()
+        self.nudge = Nudge()
         self.told = line
+
+    @property
+    def song(self) -> SongLine:
+        """Where the song is at any time."""
+        return SongLine(self._line, self.gearing, self.nudge)
 
     @property
     def line(self) -> Timeline:
@@ -37,6 +55,50 @@ class Course:
     def meets_us(self) -> int | None:
         """When ``follow`` has to be called again; None: not by itself."""
         return None if self._goal is None else self._meets_us
+
+    def standing_at(self) -> int:
+        """The song's position while time stands still: that of the line's known point."""
+        return self.gearing.song_at(self._line.position_ub)
+
+    def set_tempo(self, ns_per_beat: int, ramp_ub: int, now_us: int, *, playing: bool) -> None:
+        """Another tempo of our own, at once or over so many micro-beats; a ramp waits while time stands still."""
+        at_us = self.nudge.line_us(now_us) if playing else self._line.time_us
+        self.leave(self._line.with_ramp(ns_per_beat, ramp_ub, at_us))
+
+    def halt(self, song_ub: int, now_us: int) -> None:
+        """Stand still at a position of the song, with what is left of a ramp."""
+        master_ub = self.gearing.master_at(song_ub)
+        self.leave(self._line.moved(self.nudge.line_us(now_us), master_ub, now_us))
+
+    def jump(self, master_ub: int, now_us: int, *, fresh: bool = False) -> None:
+        """Stand still at another position of the master; ``fresh``: both count from there, as from bar 1."""
+        gearing = geared(self.gearing.multiple) if fresh else self.gearing.jumped(master_ub)
+        self.leave(self._line.moved(self.nudge.line_us(now_us), master_ub, now_us))
+        self.gearing = gearing
+
+    def roll(self, start_us: int) -> None:
+        """Let time run from ``start_us`` on, from where it stands; what a nudge has shifted begins there."""
+        self.nudge = Nudge()
+        self.leave(replace(self._line, time_us=start_us))
+
+    def shift_gear(self, multiple: float, after_us: int, *, playing: bool) -> None:
+        """Another multiple, from the next common bar line after ``after_us`` on, or at once while time stands still."""
+        if playing:
+            after_ub = self._line.position_at(self.nudge.line_us(after_us)) + 1
+            self.gearing = self.gearing.changed(multiple, after_ub)
+            return
+        song_ub = self.standing_at()
+        self.gearing = geared(multiple)
+        self.leave(replace(self._line, position_ub=self.gearing.master_at(song_ub)))
+
+    def tell_us(self, now_us: int) -> int | None:
+        """When the tempo is to be told again because it is changing; None: it is not."""
+        line, line_us = self._line, self.nudge.line_us(now_us)
+        at_ub = line.position_at(line_us)
+        end_ub = line.position_ub + line.ramp_ub
+        if not line.ramp_ub or at_ub >= end_ub:
+            return None
+        return self.nudge.sounding_us(line.time_of(min(end_ub, next_multiple(at_ub + 1, STEP_UB))))
 
     def leave(self, line: Timeline) -> None:
         """Be on ``line`` and follow no master."""

@@ -2,20 +2,21 @@
 
 from msgspec import Struct
 
-from autoloops_engine.messages import SetPart
 from autoloops_engine.notes import Bar, Tie
 from autoloops_engine.player.events import Event, Kind
+from autoloops_engine.player.feel import Feel
 from autoloops_engine.player.voice import Voice
 from autoloops_engine.time.quantum import next_multiple
-from autoloops_engine.time.timeline import Timeline
+from autoloops_engine.time.timeline import Line
 from autoloops_engine.units import BAR_UB, UB_PER_BEAT
 
 
 class Part(Struct, frozen=True):
     """What an outlet has to know of a part at one moment."""
 
-    route: SetPart
+    channel: int
     muted: bool
+    feel: Feel
 
 
 class Outlet:
@@ -29,6 +30,8 @@ class Outlet:
         self.lead_us = lead_us
         self._voices: dict[str, Voice] = {}
         self._served_us = 0
+        # What a change of line has put before this time comes at this time: what was handed out is over.
+        self._floor_us = 0
         self._next_beat_ub = 0
 
     def voice(self, part: str) -> Voice:
@@ -39,44 +42,42 @@ class Outlet:
 
     def roll(self, position_ub: int) -> None:
         """Time starts to run at ``position_ub``."""
+        self._floor_us = 0
         self._next_beat_ub = next_multiple(position_ub, UB_PER_BEAT)
 
     def add_bar(self, part: str, song_bar: int, bar: Bar, ties: tuple[Tie, ...], from_ub: int) -> None:
         """Line up a frozen bar; see ``Voice.add_bar``."""
         self.voice(part).add_bar(song_bar, bar, ties, from_ub)
 
-    def splice(
-        self, part: Part, song_bar: int, bar: Bar, ties: tuple[Tie, ...], splice_ub: int, timeline: Timeline
-    ) -> None:
+    def splice(self, name: str, feel: Feel, song_bar: int, bar: Bar, ties: tuple[Tie, ...], splice_ub: int) -> None:
         """Replace the rest of a bar from ``splice_ub`` on, or from where this sink was served up to."""
-        from_ub = max(splice_ub, timeline.position_at(self._served_us - part.route.offset_us) + 1)
+        from_ub = max(splice_ub, feel.position_at(self._served_us) + 1)
         if from_ub < (song_bar + 1) * BAR_UB:
-            self.voice(part.route.part).splice(song_bar, bar, ties, splice_ub, from_ub)
+            self.voice(name).splice(song_bar, bar, ties, splice_ub, from_ub)
 
-    def serve(self, timeline: Timeline, parts: dict[str, Part], end_ub: int | None, now_us: int) -> list[Event]:
+    def serve(self, song: Line, parts: dict[str, Part], end_ub: int | None, now_us: int) -> list[Event]:
         """The events due up to ``now_us`` plus the lead, in order of time."""
         horizon_us = now_us + self.lead_us
-        events = self._beats(timeline, horizon_us, end_ub)
+        events = self._beats(song, horizon_us, end_ub)
         for name, part in parts.items():
-            offset_us = part.route.offset_us
 
-            def due(at_ub: int, kind: Kind, offset_us: int = offset_us) -> bool:
-                return not _past(at_ub, kind, end_ub) and timeline.time_of(at_ub) + offset_us <= horizon_us
+            def due(at_ub: int, kind: Kind, feel: Feel = part.feel) -> bool:
+                return not _past(at_ub, kind, end_ub) and feel.time_of(at_ub) <= horizon_us
 
-            events += self.voice(name).emit(timeline, due, offset_us, part.route.channel, muted=part.muted)
-        self._served_us = max(self._served_us, horizon_us)
+            events += self.voice(name).emit(part.feel, due, self._floor_us, part.channel, muted=part.muted)
+        self._served_us = self._floor_us = max(self._served_us, horizon_us)
         events.sort(key=lambda event: (event.at_us, event.kind))
         return events
 
-    def next_deadline_us(self, timeline: Timeline, parts: dict[str, Part], end_ub: int | None) -> int | None:
+    def next_deadline_us(self, song: Line, parts: dict[str, Part], end_ub: int | None) -> int | None:
         """When this sink is to be served next; None when nothing is left before the end."""
         times_us = []
         if not _past(self._next_beat_ub, Kind.BEAT, end_ub):
-            times_us.append(timeline.time_of(self._next_beat_ub))
+            times_us.append(song.time_of(self._next_beat_ub))
         for name, part in parts.items():
             event = self.voice(name).next_event()
             if event is not None and not _past(*event, end_ub):
-                times_us.append(timeline.time_of(event[0]) + part.route.offset_us)
+                times_us.append(part.feel.time_of(event[0]))
         return min(times_us) - self.lead_us if times_us else None
 
     def end_sounding(self, now_us: int, parts: tuple[str, ...] | None = None) -> list[Event]:
@@ -94,10 +95,10 @@ class Outlet:
         for voice in self._voices.values():
             voice.clear()
 
-    def _beats(self, timeline: Timeline, horizon_us: int, end_ub: int | None) -> list[Event]:
+    def _beats(self, song: Line, horizon_us: int, end_ub: int | None) -> list[Event]:
         events: list[Event] = []
-        while timeline.time_of(self._next_beat_ub) <= horizon_us and (end_ub is None or self._next_beat_ub < end_ub):
-            at_us = timeline.time_of(self._next_beat_ub)
+        while song.time_of(self._next_beat_ub) <= horizon_us and (end_ub is None or self._next_beat_ub < end_ub):
+            at_us = max(song.time_of(self._next_beat_ub), self._floor_us)
             bar, rest_ub = divmod(self._next_beat_ub, BAR_UB)
             if rest_ub == 0:
                 events.append(Event(at_us, Kind.BAR, "", 0, bar + 1))

@@ -6,7 +6,7 @@ from typing import NamedTuple
 
 from autoloops_engine.notes import Bar, Note, Tie
 from autoloops_engine.player.events import Event, Kind
-from autoloops_engine.time.timeline import Timeline
+from autoloops_engine.player.feel import Feel
 from autoloops_engine.units import BAR_UB
 
 
@@ -33,6 +33,14 @@ class _Pending(NamedTuple):
     kind: Kind
     serial: int
     action: _On | _Off | _Cut
+
+
+class _Moment(NamedTuple):
+    """Where and when something is handed out."""
+
+    at_ub: int
+    at_us: int
+    feel: Feel
 
 
 class _Sounding(NamedTuple):
@@ -105,28 +113,28 @@ class Voice:
         return self._pending[0][:2] if self._pending else None
 
     def emit(
-        self, timeline: Timeline, due: Callable[[int, Kind], bool], offset_us: int, channel: int, *, muted: bool
+        self, feel: Feel, due: Callable[[int, Kind], bool], not_before_us: int, channel: int, *, muted: bool
     ) -> list[Event]:
         """The events that are due.
 
         Args:
-            timeline: Turns positions into times.
+            feel: Turns written positions into times.
             due: Told a position and a kind, answers whether such an event is to be handed out by now.
-            offset_us: Added to every time.
+            not_before_us: What a change has put earlier than this comes at this time.
             channel: MIDI channel for new notes, 1 to 16.
             muted: Whether new notes are left out.
         """
         events: list[Event] = []
         while self._pending and due(self._pending[0].at_ub, self._pending[0].kind):
             at_ub, _, _, action = heapq.heappop(self._pending)
-            at_us = timeline.time_of(at_ub) + offset_us
+            moment = _Moment(at_ub, max(feel.time_of(at_ub), not_before_us), feel)
             match action:
                 case _On(note=note) if not muted:
-                    self._attack(events, note, at_ub, at_us, channel)
+                    self._attack(events, note, moment, channel)
                 case _Off():
-                    self._release(events, action, at_ub, at_us)
+                    self._release(events, action, moment)
                 case _Cut():
-                    self._cut(events, action, at_ub, at_us)
+                    self._cut(events, action, moment)
         return events
 
     def end_sounding(self, at_us: int) -> list[Event]:
@@ -143,7 +151,8 @@ class Voice:
         heapq.heappush(self._pending, _Pending(at_ub, kind, self._serial, action))
         return self._serial
 
-    def _attack(self, events: list[Event], note: Note, at_ub: int, at_us: int, channel: int) -> None:
+    def _attack(self, events: list[Event], note: Note, moment: _Moment, channel: int) -> None:
+        at_ub, at_us, feel = moment
         sounding = self._sounding.get(note.pitch)
         if sounding is not None:
             if sounding.since_us >= at_us:
@@ -164,29 +173,29 @@ class Voice:
                 channel,
                 note.pitch,
                 velocity=note.velocity,
-                length_ub=note.duration_ub,
+                length_ub=feel.length_ub(at_ub, at_ub + note.duration_ub),
             )
         )
 
-    def _release(self, events: list[Event], off: _Off, at_ub: int, at_us: int) -> None:
+    def _release(self, events: list[Event], off: _Off, moment: _Moment) -> None:
         sounding = self._sounding.get(off.pitch)
         if sounding is None or sounding.serial != off.serial:
             return
-        tie = self._ties.get(at_ub, {}).get(off.pitch) if off.held else None
+        tie = self._ties.get(moment.at_ub, {}).get(off.pitch) if off.held else None
         if tie is None or tie.duration_ub <= 0:
-            events.append(self._end(off.pitch, at_us, early=False))
+            events.append(self._end(off.pitch, moment.at_us, early=False))
         else:
-            self._hold(events, tie, at_ub, at_ub + tie.duration_ub, at_us)
+            self._hold(events, tie, moment, moment.at_ub + tie.duration_ub)
 
-    def _cut(self, events: list[Event], cut: _Cut, at_ub: int, at_us: int) -> None:
+    def _cut(self, events: list[Event], cut: _Cut, moment: _Moment) -> None:
         for pitch in list(self._sounding):
             tie = cut.ties.get(pitch)
-            if tie is None or cut.line_ub + tie.duration_ub <= at_ub:
-                events.append(self._end(pitch, at_us, early=True))
+            if tie is None or cut.line_ub + tie.duration_ub <= moment.at_ub:
+                events.append(self._end(pitch, moment.at_us, early=True))
             else:
-                self._hold(events, tie, at_ub, cut.line_ub + tie.duration_ub, at_us)
+                self._hold(events, tie, moment, cut.line_ub + tie.duration_ub)
 
-    def _hold(self, events: list[Event], tie: Tie, at_ub: int, end_ub: int, at_us: int) -> None:
+    def _hold(self, events: list[Event], tie: Tie, moment: _Moment, end_ub: int) -> None:
         sounding = self._sounding[tie.pitch]
         self._serial += 1
         self._sounding[tie.pitch] = sounding._replace(serial=self._serial)
@@ -194,12 +203,12 @@ class Voice:
         heapq.heappush(self._pending, _Pending(end_ub, Kind.OFF, self._serial, off))
         events.append(
             Event(
-                at_us,
+                moment.at_us,
                 Kind.TIE,
                 self._part,
                 sounding.channel,
                 tie.pitch,
-                length_ub=end_ub - at_ub,
+                length_ub=moment.feel.length_ub(moment.at_ub, end_ub),
             )
         )
 

@@ -8,6 +8,7 @@ from autoloops_engine.codecs.registry import MELODY, Codec, LoopSteps
 from autoloops_engine.inference.decoder import Floats
 from autoloops_engine.inference.requests import FIRST_PREVIOUS, Decoded, DecodeRequest
 from autoloops_engine.messages import Frozen, OfferBar, SetPart, SpliceBar
+from autoloops_engine.session.feel import PartFeel
 from autoloops_engine.session.lineup import Lineup
 from autoloops_engine.session.records import BarRecords
 from autoloops_engine.session.rendering import BarRecord, render
@@ -42,6 +43,7 @@ class PartSession:
         self.channel = channel
         self.length_bars = length_bars
         self.muted = False
+        self.feel = PartFeel()
         self.misses = 0
         self.fallbacks = 0
         self._codec = codec
@@ -81,7 +83,16 @@ class PartSession:
 
     def route(self) -> SetPart:
         """How the player is to treat the part."""
-        return SetPart(self.name, self.channel, self.length_bars, self.origin_bar, self._codec.early_ub)
+        feel = self.feel
+        return SetPart(
+            self.name,
+            self.channel,
+            self.length_bars,
+            self.origin_bar,
+            self._codec.early_ub,
+            feel.offset_us,
+            feel.swing,
+        )
 
     def change(self, settings: Settings, now_us: int) -> None:
         """Other settings, from the next bar that is not frozen on."""

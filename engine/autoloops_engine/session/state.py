@@ -4,6 +4,7 @@ from msgspec import Struct
 
 from autoloops_engine.latent import LatentPoint, LatentSpace, point_at
 from autoloops_engine.messages import TransportState
+from autoloops_engine.session.feel import PartFeel
 from autoloops_engine.session.firing import Fired
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.settings import Launch, Settings
@@ -50,6 +51,7 @@ class PartState(Struct, frozen=True):
     muted: bool
     fired: FiredState
     launches: tuple[LaunchState, ...] = ()
+    feel: PartFeel = PartFeel()
 
 
 class SessionState(Struct, frozen=True):
@@ -97,6 +99,7 @@ def part_state(part: PartSession, fired: Fired) -> PartState:
         part.muted,
         FiredState(fired.count, point_state(fired.point), fired.seed),
         tuple(_launch_state(launch) for launch in part.launches),
+        part.feel,
     )
 
 
@@ -119,6 +122,7 @@ def restore_part(part: PartSession, state: PartState) -> Fired:
     launches = [_restored_launch(launch, space) for launch in state.launches]
     fired = Fired(state.fired.count, restored_point(state.fired.point, space), state.fired.seed)
     part.resume(settings, state.length_bars, state.origin_bar, launches, muted=state.muted)
+    part.feel = state.feel
     return fired
 
 

@@ -40,8 +40,8 @@ class KnownTransport:
 
     @property
     def timeline(self) -> Timeline:
-        """The line of the present tempo."""
-        return Timeline(self._state.ns_per_beat, self._state.position_ub, self._state.time_us)
+        """The master's line."""
+        return self._state.line
 
     def restore(self, tempo_bpm: float, state: TransportState | None) -> None:
         """Take over what a former session knew."""

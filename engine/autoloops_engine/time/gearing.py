@@ -56,6 +56,16 @@ class Gearing(Struct, frozen=True, array_like=True):
         holding = [gear for gear in self.gears if gear.song_ub <= song_ub]
         return (holding or self.gears[:1])[-1].master_at(song_ub)
 
+    def jumped(self, master_ub: int) -> "Gearing":
+        """What holds after a jump of the master: beyond the last change it counts on, before it from bar 1."""
+        gear = self.gears[-1]
+        return Gearing((gear,)) if gear.master_ub <= master_ub else geared(self.multiple)
+
+    def jumped_to(self, song_ub: int) -> int:
+        """Where the master is to jump to for the song to be at ``song_ub``; ``jumped`` follows."""
+        gear = self.gears[-1]
+        return (gear if gear.song_ub <= song_ub else Gear(gear.halves)).master_at(song_ub)
+
     def changed(self, multiple: float, after_ub: int) -> "Gearing":
         """Another multiple, from the first common bar line at or after the master's position ``after_ub`` on."""
         kept = [gear for gear in self.gears if gear.master_ub < after_ub] or [self.gears[0]]

@@ -10,7 +10,6 @@ from typing import Final
 from msgspec import Struct
 
 from autoloops_engine.time.quantum import next_multiple
-from autoloops_engine.time.timeline import Line
 from autoloops_engine.units import BAR_UB, STEP_UB, UB_PER_BEAT
 
 STRAIGHT_PERCENT: Final = 50.0
@@ -91,19 +90,3 @@ class Swings(Struct, frozen=True, array_like=True):
             if position_ub >= from_ub:
                 return swing
         return self.changes[0][1]
-
-
-class Swung:
-    """A line as a part that swings goes along it; a ``Line`` of written positions."""
-
-    def __init__(self, line: Line, swings: Swings) -> None:
-        self._line = line
-        self._swings = swings
-
-    def position_at(self, time_us: int) -> int:
-        """The written position that sounds at ``time_us``, rounded down."""
-        return self._swings.written_at(self._line.position_at(time_us))
-
-    def time_of(self, position_ub: int) -> int:
-        """When what is written at a position sounds."""
-        return self._line.time_of(self._swings.sounding_at(position_ub))

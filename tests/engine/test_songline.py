@@ -5,9 +5,9 @@ from fractions import Fraction
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoloops_engine.time.course import Course
 from autoloops_engine.time.gearing import Gearing, geared
 from autoloops_engine.time.nudge import SLEW_STEP, Nudge
+from autoloops_engine.time.songline import SongLine
 from autoloops_engine.time.timeline import Line, Timeline
 from autoloops_engine.units import BAR_UB, NS_PER_S, UB_PER_BEAT, US_PER_S, ns_per_beat
 
@@ -131,8 +131,8 @@ def test_half_time_waits_for_a_bar_line_of_the_song() -> None:
 
 @given(RAMPS, gearings(), NUDGES, st.integers(0, 2 * 10**8))
 def test_the_whole_course_inverts(line: Timeline, gearing: Gearing, nudge: Nudge, moved_ub: int) -> None:
-    course = Course(line, gearing, nudge)
-    inverts(course, gearing.song_at(line.position_ub + moved_ub))
+    song = SongLine(line, gearing, nudge)
+    inverts(song, gearing.song_at(line.position_ub + moved_ub))
 
 
 @given(st.lists(st.tuples(st.integers(1, 600), st.floats(60, 180), st.integers(0, 64)), max_size=12))
@@ -156,5 +156,5 @@ def test_an_hour_with_ramps_and_nudges_undone_ends_where_arithmetic_says(
         nudge = nudge.by(-nudge.to_us, now_us)
     beats += Fraction(3_600 * NS_PER_S, base_ns)
     end_us = now_us + 3_600 * US_PER_S
-    off_beats = Fraction(Course(line, nudge=nudge).position_at(end_us), UB_PER_BEAT) - beats
+    off_beats = Fraction(SongLine(line, nudge=nudge).position_at(end_us), UB_PER_BEAT) - beats
     assert abs(off_beats) * base_ns <= 1_000 * (1 + 2 * len(changes))

@@ -14,7 +14,7 @@ from autoloops_engine.time.nudge import Nudge
 from autoloops_engine.time.timeline import Timeline
 
 
-class Course(Struct, frozen=True):
+class SongLine(Struct, frozen=True):
     """Where the song is at any time; a ``Line``.
 
     Attributes:
