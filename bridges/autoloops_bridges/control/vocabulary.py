@@ -154,6 +154,18 @@ _WHOLE: Final = (
         Argument("lookahead_ms", Type.FLOAT, 0, MAX_LOOKAHEAD_MS, "ms", 0.0, optional=True),
     ),
     _verb("/al/sync", "All present values, each on its own address."),
+    _value(
+        "/al/scale",
+        Argument("words", Type.STRING, default="off", many=True),
+        "Scale lock: a root and a name, as in `a minor` or `F# dorian`, or `off`. Every note of melody and bass is "
+        "chosen from it by the model itself.",
+    ),
+    _value(
+        "/al/chords",
+        Argument("words", Type.STRING, default="off", many=True),
+        "Chord progression, as in `Am7 | Dm7 G7`, or `off`: chords of a bar share it evenly, and it begins again when "
+        "it is through. Notes on a beat are chord tones; those between may be of the scale too, if one is set.",
+    ),
 )
 
 _PART: Final = (
@@ -203,6 +215,38 @@ _PART: Final = (
         Argument("bundle", Type.STRING),
         "The model by the name or path of its bundle. Another one is loaded while the music plays and heard from a bar "
         "line on, beginning where the loop was; one that cannot be used is an `/al/error`, and the old one plays on.",
+    ),
+    Row(
+        "/al/PART/range",
+        Kind.VALUE,
+        Direction.BOTH,
+        (Argument("low", Type.INT, 0, 127, "MIDI note number", 0), Argument("high", Type.INT, 0, 127, "", 127)),
+        "Lowest and highest pitch that sounds.",
+    ),
+    _value(
+        "/al/PART/rests",
+        Argument("step", Type.INT, 0, 16, "sixteenths, from 1", 0, many=True),
+        "Steps of every bar that stay silent; 0: none.",
+    ),
+    _value(
+        "/al/PART/freeze",
+        Argument("step", Type.INT, 0, 1024, "sixteenths, from 1", 0, many=True),
+        "Steps of the loop that stay as they sound, whatever else moves; 0: none.",
+    ),
+    _value(
+        "/al/PART/edits",
+        Argument("steps", Type.INT, 0, 16, "sixteenths in a bar", 16),
+        "Change limiter: how many steps of a bar may differ from the last pass; 16: all.",
+    ),
+    _value(
+        "/al/PART/voice/NAME",
+        Argument("on", Type.BOOL, 0, 1, "", 1),
+        "0 leaves a drum voice out: kick, snare, closed-hat, open-hat, low-tom, mid-tom, high-tom, crash, ride.",
+    ),
+    _value(
+        "/al/PART/frozen/NAME",
+        Argument("on", Type.BOOL, 0, 1, "", 0),
+        "1: a drum voice stays as it sounds, with its velocities and its timing.",
     ),
     _value("/al/PART/length", Argument("bars", Type.INT, 1, 64, "bars"), "Length of the loop."),
     _verb(

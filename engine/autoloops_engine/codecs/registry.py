@@ -28,6 +28,10 @@ class LoopSteps(NamedTuple):
     tokens: tuple[int, ...]
     extras: tuple[Floats, ...] = ()
 
+    def rest(self, step: int) -> "LoopSteps":
+        """The steps from ``step`` on."""
+        return LoopSteps(self.tokens[step:], tuple(extra[step:] for extra in self.extras))
+
     def spliced(self, step: int, rest: "LoopSteps") -> "LoopSteps":
         """The bar whose steps before ``step`` are these and whose others are the first of ``rest``.
 

@@ -64,11 +64,13 @@ class Decoded:
         states: The state after each of them, float32 [steps, S]: the last leads to the next bar.
         decode_us: How long the model took, noise included.
         extras: What else the codec has for each of the steps, in its order, float32 [steps, size] each.
+        logits: Of each of the steps, before bias and temperature, float32 [steps, C].
     """
 
     request: DecodeRequest
     tokens: tuple[int, ...]
     states: Floats
+    logits: Floats
     decode_us: int = 0
     extras: tuple[Floats, ...] = ()
 
@@ -109,9 +111,8 @@ def decode(decoder: Decoder, request: DecodeRequest) -> Decoded:
     steps = _run(decoder, request, request.bar, state, embeddings, previous)
     count = manifest.steps_per_bar - request.first_step
     extras = tuple(extra[0, :count] for extra in steps.extras)
-    return Decoded(
-        request, tuple(int(token) for token in steps.tokens[0, :count]), steps.states[0, :count], extras=extras
-    )
+    tokens = tuple(int(token) for token in steps.tokens[0, :count])
+    return Decoded(request, tokens, steps.states[0, :count], steps.logits[0, :count], extras=extras)
 
 
 def encode(decoder: Decoder, features: Floats) -> list[float]:

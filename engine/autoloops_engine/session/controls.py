@@ -10,6 +10,7 @@ from typing import Final
 
 from autoloops_engine.errors import UsageError
 from autoloops_engine.messages import Mute
+from autoloops_engine.session import limiting
 from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.surface import Target, Values
 from autoloops_engine.session.values import MAX_LENGTH_BARS, PART_VALUES, flag, number, whole
@@ -29,16 +30,33 @@ class StageValue:
     write: Callable[[Stage, Target, Values, int], None]
 
 
+_PLAIN: Final = (
+    "model",
+    "temperature",
+    "seed",
+    "hold",
+    "mute",
+    "transpose",
+    "velocity",
+    "accent",
+    "length",
+    "range",
+    "rests",
+    "freeze",
+    "edits",
+)
+
+
 def targets(stage: Stage) -> tuple[Target, ...]:
     """Everything that has a value."""
-    found = [Target("tempo")]
+    found = [Target("tempo"), Target("scale"), Target("chords")]
     for name, part in stage.parts.items():
         space = part.settings.point.space
         found.append(Target("z", name))
         found += [Target("knob", name, i) for i in range(1, len(space.knobs) + 1)]
         found += [Target("attr", name, attribute) for attribute in space.attributes]
-        plain = ("model", "temperature", "seed", "hold", "mute", "transpose", "velocity", "accent", "length")
-        found += [Target(value, name) for value in plain]
+        found += [Target(value, name) for value in _PLAIN]
+        found += [Target(value, name, voice) for value in ("voice", "frozen") for voice in limiting.voices_of(part)]
     return tuple(found)
 
 
@@ -100,5 +118,10 @@ STAGE_VALUES: Final[dict[str, StageValue]] = {
     "tempo": StageValue(lambda stage, target: (stage.transport.tempo_bpm,), _set_tempo),
     "mute": StageValue(lambda stage, target: (int(stage.part(target.part).muted),), _set_mute),
     "model": StageValue(lambda stage, target: (stage.models[stage.part(target.part).name],), _wish_model),
+    "scale": StageValue(limiting.read_scale, limiting.write_scale),
+    "chords": StageValue(limiting.read_chords, limiting.write_chords),
+    "freeze": StageValue(limiting.read_freeze, limiting.write_freeze),
+    "frozen": StageValue(limiting.read_frozen, limiting.write_frozen),
+    "voice": StageValue(limiting.read_voice, limiting.write_voice),
     "length": StageValue(lambda stage, target: (stage.part(target.part).length_bars,), _set_length),
 }

@@ -10,6 +10,7 @@ from dataclasses import replace
 from typing import Final
 
 from autoloops_engine.codecs.registry import LoopSteps
+from autoloops_engine.constraints.harmony import Harmony
 from autoloops_engine.inference.requests import Decoded, DecodeRequest, Failed
 from autoloops_engine.latent import point_at, prior_sample
 from autoloops_engine.messages import (
@@ -182,7 +183,9 @@ class Session:
     def state(self) -> SessionState:
         """The session as plain data."""
         parts = {name: part_state(part, self._stage.fired[name]) for name, part in self._parts.items()}
-        return SessionState(self.seed, self._transport.tempo_bpm, parts, self._transport.state)
+        harmony = self._stage.harmony
+        transport = self._transport
+        return SessionState(self.seed, transport.tempo_bpm, parts, transport.state, harmony.scale, harmony.chords)
 
     def restore(self, state: SessionState) -> None:
         """Take over what a former main process left, and ask the player for the rest.
@@ -191,10 +194,11 @@ class Session:
         """
         self._stage.seed = state.seed
         self._transport.restore(state.tempo_bpm, state.transport)
+        self._stage.harmony = Harmony().with_scale(state.scale).with_chords(state.chords)
         for name, part in self._parts.items():
             if name in state.parts:
                 try:
-                    self._stage.fired[name] = restore_part(part, state.parts[name])
+                    self._stage.fired[name] = restore_part(part, state.parts[name], self._stage.harmony)
                 except ValueError as error:
                     self.model_failures.append(f"The part {name} begins anew: {error}")
             self._stage.messages.append(part.route())

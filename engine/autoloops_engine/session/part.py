@@ -5,6 +5,9 @@ from collections.abc import Iterable
 import numpy as np
 
 from autoloops_engine.codecs.registry import MELODY, Codec, LoopSteps
+from autoloops_engine.constraints.bias import bar_bias
+from autoloops_engine.constraints.edits import UNLIMITED, limited
+from autoloops_engine.constraints.harmony import Harmony
 from autoloops_engine.inference.decoder import Floats
 from autoloops_engine.inference.requests import FIRST_PREVIOUS, Decoded, DecodeRequest
 from autoloops_engine.messages import Frozen, OfferBar, SetPart, SpliceBar
@@ -15,7 +18,7 @@ from autoloops_engine.session.rendering import BarRecord, render
 from autoloops_engine.session.settings import Launch, Settings
 from autoloops_engine.session.wanted import Asked, AskedBars, Changes, Slot, Wanted
 from autoloops_engine.time.timeline import bar_of
-from autoloops_engine.units import BAR_UB, STEP_UB
+from autoloops_engine.units import BAR_UB, STEP_UB, STEPS_PER_BAR
 
 
 class PartSession:
@@ -55,6 +58,7 @@ class PartSession:
         self._records = BarRecords(first_id)
         self._asked = AskedBars()
         self._done: dict[Slot, Wanted] = {}
+        self._harmony = Harmony()
 
     # -- changes ---------------------------------------------------------------------------------------------------
 
@@ -62,6 +66,11 @@ class PartSession:
     def settings(self) -> Settings:
         """What holds where nothing is lined up before."""
         return self._lineup.settings
+
+    @property
+    def codec(self) -> Codec:
+        """What the steps of its model mean."""
+        return self._codec
 
     @property
     def origin_bar(self) -> int:
@@ -74,9 +83,17 @@ class PartSession:
         return self._lineup.launches
 
     def resume(
-        self, settings: Settings, length_bars: int, origin_bar: int, launches: Iterable[Launch], *, muted: bool
+        self,
+        settings: Settings,
+        length_bars: int,
+        origin_bar: int,
+        launches: Iterable[Launch],
+        harmony: Harmony,
+        *,
+        muted: bool,
     ) -> None:
         """Take over what a former session left."""
+        self._harmony = harmony
         self.length_bars = length_bars
         self.muted = muted
         self._lineup.resume(settings, origin_bar, launches)
@@ -97,6 +114,11 @@ class PartSession:
     def change(self, settings: Settings, now_us: int) -> None:
         """Other settings, from the next bar that is not frozen on."""
         self._lineup.settings = settings
+        self._changes.touch(now_us)
+
+    def keep_to(self, harmony: Harmony, now_us: int) -> None:
+        """Another harmony, from the next bar that is not frozen on."""
+        self._harmony = harmony
         self._changes.touch(now_us)
 
     def set_length(self, length_bars: int, now_us: int) -> None:
@@ -218,7 +240,7 @@ class PartSession:
         self._done[wanted.slot] = wanted
         before = asked.before
         sounding = None if before is None else before.sounding_at(len(before.steps.tokens))
-        steps = LoopSteps(decoded.tokens, decoded.extras)
+        steps = self._within_limits(asked, decoded)
         record = self._keep(asked, wanted.after_id, steps, decoded.states, sounding)
         transposed_before = record.transpose if before is None else before.transpose
         bar = render(record, asked.settings, transposed_before)
@@ -272,7 +294,7 @@ class PartSession:
             self._lineup.splice = None
         self._done[Slot.SPLICE] = wanted
         step, old = wanted.from_step, asked.before
-        steps, states, sounding = LoopSteps(decoded.tokens, decoded.extras), decoded.states, None
+        steps, states, sounding = self._within_limits(asked, decoded), decoded.states, None
         if old is not None and step > 0:
             steps = old.steps.spliced(step, steps)
             states = np.concatenate([old.states[:step], decoded.states])
@@ -282,9 +304,28 @@ class PartSession:
         bar = render(record, asked.settings, transposed_before, step)
         return SpliceBar(self.name, wanted.epoch, wanted.song_bar, step * STEP_UB, bar)
 
+    def _within_limits(self, asked: Asked, decoded: Decoded) -> LoopSteps:
+        """The decoded steps, with what is frozen and no more changes than are allowed."""
+        settings, request = asked.settings, decoded.request
+        first, first_loop_step = request.first_step, asked.loop_bar * STEPS_PER_BAR + request.first_step
+        steps = LoopSteps(decoded.tokens, decoded.extras)
+        last = self._records.last(asked.loop_bar)
+        if settings.edits < UNLIMITED and last is not None:
+            bias = None if request.bias is None else request.bias[first:]
+            steps = limited(steps, last.steps.rest(first), decoded.logits, bias, settings.edits)
+        return settings.limits.with_kept_extras(steps, first_loop_step)
+
     def _ask(self, asked: Asked, ticket: int, origin_bar: int, *, state: Floats | None, previous: int) -> DecodeRequest:
         self._asked.keep(ticket, asked)
         settings, song_bar = asked.settings, asked.wanted.song_bar
+        bias = bar_bias(
+            self._codec,
+            settings.limits,
+            self._harmony,
+            transpose=self._transpose(settings),
+            loop_bar=asked.loop_bar,
+            song_bar=song_bar,
+        )
         return DecodeRequest(
             self.name,
             ticket,
@@ -296,10 +337,13 @@ class PartSession:
             state,
             previous,
             asked.wanted.from_step if state is not None else 0,
+            bias,
         )
 
+    def _transpose(self, settings: Settings) -> int:
+        return settings.transpose if self._codec.pitched else 0
+
     def _keep(self, asked: Asked, after_id: int, steps: LoopSteps, states: Floats, sounding: int | None) -> BarRecord:
-        transpose = asked.settings.transpose if self._codec.pitched else 0
         return self._records.keep(
             BarRecord(
                 self._records.next_id,
@@ -310,6 +354,6 @@ class PartSession:
                 steps,
                 states,
                 sounding,
-                transpose,
+                self._transpose(asked.settings),
             )
         )

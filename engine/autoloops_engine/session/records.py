@@ -37,11 +37,15 @@ class BarRecords:
         """The loop as it last sounded, bar after bar, up to the first that is not known."""
         records: list[BarRecord] = []
         for loop_bar in range(length_bars):
-            record = self._records.get(self._last_pass.get(loop_bar, 0))
+            record = self.last(loop_bar)
             if record is None:
                 break
             records.append(record)
         return records
+
+    def last(self, loop_bar: int) -> BarRecord | None:
+        """A bar of the loop as it last sounded; None when it is not known."""
+        return self._records.get(self._last_pass.get(loop_bar, 0))
 
     def keep(self, record: BarRecord) -> BarRecord:
         """Takes in a decoded bar with the number ``next_id``."""

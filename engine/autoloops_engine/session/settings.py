@@ -3,6 +3,8 @@
 from dataclasses import dataclass, replace
 
 from autoloops_engine.codecs.registry import MELODY, Codec
+from autoloops_engine.constraints.edits import UNLIMITED
+from autoloops_engine.constraints.limits import NO_LIMITS, Limits
 from autoloops_engine.latent import LatentPoint, LatentSpace
 
 
@@ -41,6 +43,8 @@ class Settings:
         transpose: Semitones, -48 to 48.
         velocity: Factor, 0 to 2.
         accent: Depth of the metric accents of models that know no velocity, 0 to 2.
+        limits: What the part may not play.
+        edits: How many steps of a bar may differ from the last pass, 0 to 16; 16: all.
     """
 
     point: LatentPoint
@@ -50,6 +54,8 @@ class Settings:
     transpose: int = 0
     velocity: float = 1.0
     accent: float = 1.0
+    limits: Limits = NO_LIMITS
+    edits: int = UNLIMITED
 
 
 @dataclass(frozen=True, slots=True)

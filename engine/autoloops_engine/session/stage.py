@@ -8,6 +8,7 @@ from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Final
 
+from autoloops_engine.constraints.harmony import Harmony
 from autoloops_engine.errors import UsageError
 from autoloops_engine.latent import LatentPoint, point_at, prior_sample
 from autoloops_engine.messages import ToPlayer
@@ -38,6 +39,7 @@ class Stage:
         messages: What to send to the player.
         touched: What changed, for the echoes, in the order in which it did.
         budget_us: The decode budget of a bar, in microseconds.
+        harmony: Scale and chords that pitched parts keep to.
         start_by_us: A start waits for bar 1 until then; None: none waits.
 
     Args:
@@ -57,6 +59,7 @@ class Stage:
         self.messages: list[ToPlayer] = []
         self.touched: dict[Target, None] = {}
         self.budget_us = 0
+        self.harmony = Harmony()
         self.start_by_us: int | None = None
         first_id = 1 + generation * _IDS_PER_GENERATION
         for number, setup in enumerate(setups):
@@ -85,6 +88,12 @@ class Stage:
         """Give a part other settings, from the next bar that is not frozen on."""
         with self.settling(part):
             part.change(settings, now_us)
+
+    def keep_to(self, harmony: Harmony, now_us: int) -> None:
+        """Give every part another harmony, from the next bar that is not frozen on."""
+        self.harmony = harmony
+        for part in self.parts.values():
+            part.keep_to(harmony, now_us)
 
     def launch(
         self,

@@ -2,6 +2,9 @@
 
 from msgspec import Struct
 
+from autoloops_engine.constraints.edits import UNLIMITED
+from autoloops_engine.constraints.harmony import OFF, Harmony
+from autoloops_engine.constraints.limits import NO_LIMITS, Limits
 from autoloops_engine.latent import LatentPoint, LatentSpace, point_at
 from autoloops_engine.messages import TransportState
 from autoloops_engine.session.feel import PartFeel
@@ -52,6 +55,8 @@ class PartState(Struct, frozen=True):
     fired: FiredState
     launches: tuple[LaunchState, ...] = ()
     feel: PartFeel = PartFeel()
+    limits: Limits = NO_LIMITS
+    edits: int = UNLIMITED
 
 
 class SessionState(Struct, frozen=True):
@@ -61,6 +66,8 @@ class SessionState(Struct, frozen=True):
     tempo_bpm: float
     parts: dict[str, PartState]
     transport: TransportState | None = None
+    scale: str = OFF
+    chords: str = OFF
 
 
 def point_state(point: LatentPoint) -> PointState:
@@ -100,10 +107,12 @@ def part_state(part: PartSession, fired: Fired) -> PartState:
         FiredState(fired.count, point_state(fired.point), fired.seed),
         tuple(_launch_state(launch) for launch in part.launches),
         part.feel,
+        settings.limits,
+        settings.edits,
     )
 
 
-def restore_part(part: PartSession, state: PartState) -> Fired:
+def restore_part(part: PartSession, state: PartState, harmony: Harmony) -> Fired:
     """Put a part back to what it was; what it fired last.
 
     Raises:
@@ -118,10 +127,12 @@ def restore_part(part: PartSession, state: PartState) -> Fired:
         state.transpose,
         state.velocity,
         state.accent,
+        state.limits,
+        state.edits,
     )
     launches = [_restored_launch(launch, space) for launch in state.launches]
     fired = Fired(state.fired.count, restored_point(state.fired.point, space), state.fired.seed)
-    part.resume(settings, state.length_bars, state.origin_bar, launches, muted=state.muted)
+    part.resume(settings, state.length_bars, state.origin_bar, launches, harmony, muted=state.muted)
     part.feel = state.feel
     return fired
 

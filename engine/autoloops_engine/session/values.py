@@ -1,15 +1,19 @@
 """The values of a part that controllers set and ask: one row each, with its range."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass, replace
 from typing import Final
 
+import msgspec
+
+from autoloops_engine.constraints.edits import UNLIMITED
+from autoloops_engine.constraints.limits import HIGHEST, LOWEST
 from autoloops_engine.errors import UsageError
 from autoloops_engine.latent import LatentPoint
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.settings import Settings
 from autoloops_engine.session.surface import Key, Values
-from autoloops_engine.units import MAX_COORDINATE
+from autoloops_engine.units import MAX_COORDINATE, STEPS_PER_BAR
 
 MAX_LENGTH_BARS: Final = 64
 MAX_SEED: Final = 2**31 - 1
@@ -65,6 +69,29 @@ def _coordinate(point: LatentPoint, at: int) -> float:
     return float(point.base[at])
 
 
+def _with_range(settings: Settings, values: Values) -> Settings:
+    low, high = (whole((value,), LOWEST, HIGHEST) for value in values)
+    if low > high:
+        raise UsageError(f"The range goes from the lowest to the highest pitch, not from {low} to {high}.")
+    return replace(settings, limits=msgspec.structs.replace(settings.limits, low=low, high=high))
+
+
+def steps_of(values: Values, steps: int) -> frozenset[int]:
+    """Steps counted from 1 by performers, counted from 0; a single 0 is none.
+
+    Raises:
+        UsageError: one lies outside of 1 to ``steps``.
+    """
+    if len(values) == 1 and not whole(values, 0, steps):
+        return frozenset()
+    return frozenset(whole((value,), 1, steps) - 1 for value in values)
+
+
+def told_steps(steps: Collection[int]) -> Values:
+    """Steps as performers count them, from 1; 0 for none."""
+    return tuple(step + 1 for step in sorted(steps)) or (0,)
+
+
 PART_VALUES: Final[dict[str, PartValue]] = {
     "z": PartValue(
         lambda part, key: (
@@ -112,6 +139,20 @@ PART_VALUES: Final[dict[str, PartValue]] = {
     "velocity": PartValue(
         lambda part, key: (part.settings.velocity,),
         lambda settings, key, values: replace(settings, velocity=number(values, 0, 2)),
+    ),
+    "range": PartValue(
+        lambda part, key: (part.settings.limits.low, part.settings.limits.high),
+        lambda settings, key, values: _with_range(settings, values),
+    ),
+    "rests": PartValue(
+        lambda part, key: told_steps(part.settings.limits.rests),
+        lambda settings, key, values: replace(
+            settings, limits=msgspec.structs.replace(settings.limits, rests=steps_of(values, STEPS_PER_BAR))
+        ),
+    ),
+    "edits": PartValue(
+        lambda part, key: (part.settings.edits,),
+        lambda settings, key, values: replace(settings, edits=whole(values, 0, UNLIMITED)),
     ),
     "accent": PartValue(
         lambda part, key: (part.settings.accent,),

@@ -1,0 +1,1 @@
+"""What a performer forbids a decoder, as a bias on its logits."""

@@ -1,0 +1,94 @@
+"""What one part may play: its range, its rests, steps and voices that stay as they are, voices that are left out."""
+
+from collections.abc import Sequence
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+from msgspec import Struct
+from msgspec.structs import replace
+
+from autoloops_engine.codecs.registry import LoopSteps
+
+LOWEST: Final = 0
+HIGHEST: Final = 127
+
+
+class FrozenStep(Struct, frozen=True, array_like=True):
+    """A step as it sounded when it was frozen: its class, and for each extra of the codec its figures."""
+
+    token: int
+    extras: tuple[tuple[float, ...], ...] = ()
+
+
+class Limits(Struct, frozen=True):
+    """Nothing is limited at first.
+
+    Attributes:
+        low: Lowest sounding pitch, a MIDI note number.
+        high: Highest sounding pitch.
+        rests: Steps of each bar that stay silent, from 0.
+        kept: How the loop sounded when something was frozen, step after step of the loop.
+        frozen: Steps of the loop that stay as in ``kept``, from 0.
+        frozen_voices: Drum voices that stay as in ``kept``, from 0.
+        muted_voices: Drum voices that are left out, from 0.
+    """
+
+    low: int = LOWEST
+    high: int = HIGHEST
+    rests: frozenset[int] = frozenset()
+    kept: tuple[FrozenStep, ...] = ()
+    frozen: frozenset[int] = frozenset()
+    frozen_voices: frozenset[int] = frozenset()
+    muted_voices: frozenset[int] = frozenset()
+
+    @property
+    def freezes(self) -> bool:
+        """Whether anything stays as it was."""
+        return bool(self.frozen or self.frozen_voices)
+
+    def keeping(self, loop: Sequence[LoopSteps]) -> "Limits":
+        """The same, with the loop as it sounds now for whatever is frozen from here on.
+
+        What is frozen already stays as it was.
+
+        Args:
+            loop: The bars of the loop as they last sounded.
+        """
+        if self.freezes:
+            return self
+        return replace(self, kept=tuple(step for bar in loop for step in _steps(bar)))
+
+    def kept_at(self, loop_step: int) -> FrozenStep | None:
+        """What sounded at a step of the loop when it was frozen; None: it is not known."""
+        return self.kept[loop_step] if loop_step < len(self.kept) else None
+
+    def with_kept_extras(self, steps: LoopSteps, first_loop_step: int) -> LoopSteps:
+        """Decoded steps with the extras (velocity, microtiming) of what is frozen as they were.
+
+        Args:
+            steps: Steps of a bar, whose classes the decoder was held to already.
+            first_loop_step: Which step of the loop the first of them is.
+        """
+        if not (self.freezes and steps.extras):
+            return steps
+        extras = tuple(np.array(extra) for extra in steps.extras)
+        for step in range(len(steps.tokens)):
+            kept = self.kept_at(first_loop_step + step)
+            if kept is None:
+                continue
+            voices = slice(None) if first_loop_step + step in self.frozen else sorted(self.frozen_voices)
+            for extra, figures in zip(extras, kept.extras, strict=True):
+                extra[step, voices] = np.asarray(figures, dtype=np.float32)[voices]
+        return LoopSteps(steps.tokens, extras)
+
+
+NO_LIMITS: Final = Limits()
+
+
+def _steps(bar: LoopSteps) -> list[FrozenStep]:
+    figures: list[npt.NDArray[np.float32]] = list(bar.extras)
+    return [
+        FrozenStep(token, tuple(tuple(float(x) for x in extra[step]) for extra in figures))
+        for step, token in enumerate(bar.tokens)
+    ]
