@@ -271,6 +271,7 @@ class SyncState(Struct, frozen=True, tag=True):
         locked: Whether we play along with it, or could.
         peers: How many others are there.
         remark: A sentence for the performer where there is something to say, else empty.
+        holds_tempo: Whether the tempo is the master's alone, so that nobody can set it here.
     """
 
     source: str
@@ -280,6 +281,7 @@ class SyncState(Struct, frozen=True, tag=True):
     locked: bool
     peers: int
     remark: str
+    holds_tempo: bool
 
 
 class Hello(Struct, frozen=True, tag=True):

@@ -14,6 +14,8 @@ NS_PER_US: Final = 1_000
 UB_PER_BEAT: Final = 1_000_000
 BEATS_PER_BAR: Final = 4
 STEPS_PER_BEAT: Final = 4
+# Of a MIDI clock, in a quarter note.
+TICKS_PER_BEAT: Final = 24
 STEPS_PER_BAR: Final = BEATS_PER_BAR * STEPS_PER_BEAT
 STEP_UB: Final = UB_PER_BEAT // STEPS_PER_BEAT
 BAR_UB: Final = BEATS_PER_BAR * UB_PER_BEAT

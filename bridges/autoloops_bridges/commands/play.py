@@ -33,7 +33,9 @@ def play(
     tempo: Annotated[
         float, typer.Option(min=MIN_TEMPO_BPM, max=MAX_TEMPO_BPM, callback=check_number, help="Beats per minute.")
     ] = 120.0,
-    sync: Annotated[Sync, typer.Option(help="Who gives the tempo; so far only internal.")] = "internal",
+    sync: Annotated[
+        Sync, typer.Option(help="Who gives the tempo; so far internal or midi: the clock that comes in at --midi-in.")
+    ] = "internal",
     seed: Annotated[
         int | None, typer.Option(min=0, max=MAX_INT, help="Seed of the parts. [default: a new one]")
     ] = None,
@@ -67,7 +69,7 @@ def play(
     plain: Annotated[bool, typer.Option("--plain", help="Print line by line, for a log.")] = False,
 ) -> None:
     """Start the engine and play until Ctrl-C."""
-    if sync != "internal":
+    if sync not in {"internal", "midi"}:
         raise typer.BadParameter(
             f"Following {sync} is not part of this version; leave --sync out.", param_hint="--sync"
         )

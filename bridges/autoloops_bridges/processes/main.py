@@ -143,14 +143,14 @@ class MainProcess:
         if self._generation == 0:
             self._send_end()
             self._controllers.set_up(monotonic_us())
-            if not self._options.stopped:
+            if not self._options.waits:
                 self._session.act(Target("start"), (), monotonic_us())
             return
         left = read_left(self._shared)
         if left is None:
             # It died before it had done anything; whether the music began only the player knows.
             self._view.line("The main process was replaced before it had begun.")
-            self._start_unless_playing = not self._options.stopped
+            self._start_unless_playing = not self._options.waits
             self._send_end()
             self._wire.send(encode(Ask()))
             return

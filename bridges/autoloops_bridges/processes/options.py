@@ -80,6 +80,11 @@ class PlayOptions(Struct, frozen=True, kw_only=True):
     remarks: tuple[str, ...] = ()
     plain: bool = False
 
+    @property
+    def waits(self) -> bool:
+        """Whether the music begins when somebody says so, and not by itself: a MIDI clock comes with its own Start."""
+        return self.stopped or self.sync == "midi"
+
 
 def assign_channels(parts: tuple[str, ...], asked: dict[str, int]) -> dict[str, int]:
     """A MIDI channel for every part: as asked, else the usual one, else one that nobody has yet."""

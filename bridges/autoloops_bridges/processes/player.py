@@ -42,6 +42,8 @@ from autoloops_engine.player.core import Emission, Player
 from autoloops_engine.player.events import Event, Sink
 from autoloops_engine.player.ledger import LEDGER_SIZE, NoteLedger
 from autoloops_engine.sync.guide import Guide
+from autoloops_engine.sync.midi_clock import MidiClock
+from autoloops_engine.sync.midi_transport import is_of_clock
 from autoloops_engine.units import US_PER_MS, US_PER_S
 
 # How long a busy Python thread (a MIDI callback) may keep the timing thread waiting.
@@ -69,7 +71,9 @@ class PlayerProcess:
         self._woken.setblocking(False)
         self._shared = Shared(Path(born.shared))
         self._player = Player(born.options.tempo_bpm, now_us, born.generation)
-        self._guide = Guide(self._player, open_source(born.options), now_us)
+        source = open_source(born.options)
+        self._midi_clock = source if isinstance(source, MidiClock) else None
+        self._guide = Guide(self._player, source, now_us)
         self._clock = NtpClock(now_us, wall_us())
         self._observe_us = now_us + US_PER_S
         self._sinks: dict[str, LedgeredSink] = {}
@@ -228,6 +232,11 @@ class PlayerProcess:
     def _pass_on_midi(self) -> None:
         if self._source is not None:
             for message in self._source.read():
+                if self._midi_clock is not None:
+                    self._midi_clock.feed(message.data, message.at_us)
+                    if is_of_clock(message.data):
+                        # Main would only do again what the clock does here.
+                        continue
                 self._wire.send(encode(message))
 
     def _report(self, now_us: int) -> None:

@@ -1,6 +1,7 @@
 """The sync source that ``--sync`` asks for. Drivers are imported only when they are asked for."""
 
 from autoloops_bridges.processes.options import PlayOptions
+from autoloops_engine.sync.midi_clock import MidiClock
 from autoloops_engine.sync.source import Internal, SyncSource
 
 
@@ -10,5 +11,7 @@ def open_source(options: PlayOptions) -> SyncSource:
     A driver whose library or server is missing is no reason to stop: it says so in the remark of its state.
     """
     match options.sync:
+        case "midi":
+            return MidiClock()
         case _:
             return Internal()

@@ -25,7 +25,7 @@ class Guide:
         self._player = player
         self._source = source
         self._due_us = now_us
-        self._told: tuple[bool, int, str] | None = None
+        self._told: tuple[bool, int, str, bool] | None = None
         self._messages: list[FromPlayer] = []
         source.take_up(player.line, now_us, playing=player.playing)
 
@@ -74,7 +74,7 @@ class Guide:
     def _report(self, now_us: int) -> None:
         """Say how the source is, at once when something changed and four times a second."""
         state = self._source.state(now_us)
-        telling = (state.locked, state.peers, state.remark)
+        telling = (state.locked, state.peers, state.remark, state.holds_tempo)
         if telling == self._told and now_us < self._due_us:
             return
         self._told = telling
@@ -90,4 +90,5 @@ class Guide:
             state.locked,
             state.peers,
             state.remark,
+            state.holds_tempo,
         )

@@ -57,6 +57,7 @@ class SourceState(Struct, frozen=True):
         locked: Whether the line is known well enough to play along.
         peers: How many others are there: 0 or 1 master for clocks, the peers of a session for Link.
         remark: A sentence for the performer where there is something to say, else empty.
+        holds_tempo: Whether the tempo is the master's alone, so that nobody can set it here.
     """
 
     tempo_bpm: float
@@ -64,6 +65,7 @@ class SourceState(Struct, frozen=True):
     locked: bool = True
     peers: int = 0
     remark: str = ""
+    holds_tempo: bool = False
 
 
 class SyncSource(Protocol):
