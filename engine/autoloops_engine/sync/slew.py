@@ -7,8 +7,10 @@ from autoloops_engine.units import NS_PER_US, UB_PER_BEAT
 
 # Beyond this a listener hears a wrong place rather than a wrong moment, so the position jumps.
 JUMP_UB: Final = UB_PER_BEAT // 4
-# The error of a quarter of a beat at most, spread over a beat, changes the tempo by a quarter at most.
-SLEW_UB: Final = UB_PER_BEAT
+# An error is spread over four times its length, a beat at most: so the tempo changes by a quarter at most. Tiny ones
+# are spread over a sixteenth, lest every jitter of the master's line is heard.
+_STRETCH: Final = 4
+_SHORTEST_UB: Final = UB_PER_BEAT // 4
 
 
 def error_ub(own: Timeline, master: Timeline, now_us: int) -> int:
@@ -22,7 +24,7 @@ def error_us(own: Timeline, master: Timeline, now_us: int) -> int:
 
 
 def lead_back(own: Timeline, master: Timeline, now_us: int) -> tuple[Timeline, int] | None:
-    """A line through the present position of ``own`` that meets ``master`` a beat later.
+    """A line through the present position of ``own`` that meets ``master`` within a beat.
 
     Returns:
         The line and when it meets the master's; None when they are too far apart for that.
@@ -30,7 +32,8 @@ def lead_back(own: Timeline, master: Timeline, now_us: int) -> tuple[Timeline, i
     ahead_ub = error_ub(own, master, now_us)
     if abs(ahead_ub) > JUMP_UB:
         return None
-    meets_us = now_us + master.ns_per_beat // NS_PER_US
+    span_ub = max(_SHORTEST_UB, _STRETCH * abs(ahead_ub))
+    meets_us = now_us + span_ub * master.ns_per_beat // (NS_PER_US * UB_PER_BEAT)
     position_ub = own.position_at(now_us)
     way_ub = master.position_at(meets_us) - position_ub
     slope_ns = (meets_us - now_us) * NS_PER_US * UB_PER_BEAT // way_ub
