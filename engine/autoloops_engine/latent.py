@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autoloops_engine.bundle.manifest import KNOB_REST, Manifest
+from autoloops_engine.density import Mixture, mixture_of
 from autoloops_engine.philox import Stream, normal
 from autoloops_engine.units import MAX_COORDINATE
 
@@ -53,11 +54,17 @@ class LatentSpace:
         size: Z.
         knobs: Most telling first.
         attributes: By name.
+        density: Where the loops lie; None: the standard normal prior has to do.
     """
 
     size: int
     knobs: tuple[Fader, ...]
     attributes: Mapping[str, Fader]
+    density: Mixture | None = None
+
+    def new_point(self, seed: int, index: int = 0) -> Vector:
+        """A point where loops lie, float64 [Z]: the same for the same seed and index."""
+        return prior_sample(seed, self.size, index) if self.density is None else self.density.draw(seed, index)
 
 
 def latent_space(manifest: Manifest) -> LatentSpace:
@@ -81,7 +88,8 @@ def latent_space(manifest: Manifest) -> LatentSpace:
         )
         for a in manifest.attributes
     }
-    return LatentSpace(size, tuple(knobs), MappingProxyType(attributes))
+    density = None if manifest.density is None else mixture_of(manifest.density, size)
+    return LatentSpace(size, tuple(knobs), MappingProxyType(attributes), density)
 
 
 @dataclass(frozen=True, slots=True, eq=False)

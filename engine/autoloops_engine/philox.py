@@ -20,6 +20,7 @@ class Stream(IntEnum):
     PRIOR = 1
     VARIATION = 2
     SEED = 3
+    COMPONENT = 4
 
 
 def _words(seed: int, stream: Stream, bar: int, pass_index: int, count: int) -> NDArray[np.uint64]:
@@ -29,7 +30,7 @@ def _words(seed: int, stream: Stream, bar: int, pass_index: int, count: int) -> 
     return np.asarray(np.random.Philox(counter=counter, key=key).random_raw(count), dtype=np.uint64)
 
 
-def _uniform(words: NDArray[np.uint64]) -> NDArray[np.float64]:
+def _unit(words: NDArray[np.uint64]) -> NDArray[np.float64]:
     # The upper 53 bits, put in the middle of their cells: never 0, never 1.
     return ((words >> np.uint64(11)).astype(np.float64) + 0.5) * 2.0**-53
 
@@ -44,8 +45,8 @@ def gumbel(seed: int, bar: int, pass_index: int, steps: int, classes: int) -> ND
         steps: Steps in the bar.
         classes: Classes of the decoder's output.
     """
-    uniform = _uniform(_words(seed, Stream.SAMPLING, bar, pass_index, steps * classes))
-    return (-np.log(-np.log(uniform))).astype(np.float32).reshape(steps, classes)
+    unit = _unit(_words(seed, Stream.SAMPLING, bar, pass_index, steps * classes))
+    return (-np.log(-np.log(unit))).astype(np.float32).reshape(steps, classes)
 
 
 def normal(seed: int, stream: Stream, index: int, size: int) -> NDArray[np.float64]:
@@ -58,10 +59,15 @@ def normal(seed: int, stream: Stream, index: int, size: int) -> NDArray[np.float
         size: How many numbers.
     """
     half = (size + 1) // 2
-    uniform = _uniform(_words(seed, stream, index, 0, 2 * half))
-    radius = np.sqrt(-2.0 * np.log(uniform[:half]))
-    angle = 2.0 * np.pi * uniform[half:]
+    unit = _unit(_words(seed, stream, index, 0, 2 * half))
+    radius = np.sqrt(-2.0 * np.log(unit[:half]))
+    angle = 2.0 * np.pi * unit[half:]
     return np.concatenate([radius * np.cos(angle), radius * np.sin(angle)])[:size]
+
+
+def uniform(seed: int, stream: Stream, index: int, size: int) -> NDArray[np.float64]:
+    """Numbers between 0 and 1, neither of them included, of shape (size,); arguments as in :func:`normal`."""
+    return _unit(_words(seed, stream, index, 0, size))
 
 
 def derived_seed(seed: int, index: int) -> int:

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal
 import msgspec
 from msgspec import Meta, Struct
 
+from autoloops_engine.bundle.density import Density, density_fault
 from autoloops_engine.errors import BundleError
 from autoloops_engine.units import MAX_COORDINATE, STEPS_PER_BAR
 
@@ -160,6 +161,7 @@ class Manifest(Struct, frozen=True):
         sampling: Defaults.
         knobs: Ranked directions, most telling first; empty until measured.
         attributes: Attribute directions; empty until measured.
+        density: Where encoded training loops lie, for drawing points; None: the standard normal prior has to do.
         accuracy: Measured figures by name, ``PART/NAME`` where they are of one of several parts.
         parity: The report of the export's parity check.
         data: What it was trained on.
@@ -181,6 +183,7 @@ class Manifest(Struct, frozen=True):
     sampling: Sampling = Sampling()
     knobs: tuple[Knob, ...] = ()
     attributes: tuple[Attribute, ...] = ()
+    density: Density | None = None
     accuracy: dict[str, float] = {}
     parity: ParityReport | None = None
     data: tuple[DataSource, ...] = ()
@@ -237,7 +240,8 @@ def _contradiction(manifest: Manifest) -> str | None:
         fault = _fault(attribute.direction, attribute.curve, attribute.rest, manifest.latent_size)
         if fault:
             return f"the attribute {attribute.name} has {fault}"
-    return None
+    fault = None if manifest.density is None else density_fault(manifest.density, manifest.latent_size)
+    return None if fault is None else f"its density has {fault}"
 
 
 def bar_graph(manifest: Manifest, part: str) -> GraphName:

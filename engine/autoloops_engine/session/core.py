@@ -12,7 +12,7 @@ from typing import Final
 from autoloops_engine.codecs.registry import LoopSteps
 from autoloops_engine.constraints.harmony import Harmony
 from autoloops_engine.inference.requests import Decoded, DecodeRequest, Failed
-from autoloops_engine.latent import point_at, prior_sample
+from autoloops_engine.latent import point_at
 from autoloops_engine.messages import (
     Adopt,
     Ask,
@@ -171,7 +171,7 @@ class Session:
         """
         part = self._stage.part(setup.name)
         seed = part.settings.seed
-        point = point_at(setup.space, prior_sample(seed, setup.space.size) if z is None else z)
+        point = point_at(setup.space, setup.space.new_point(seed) if z is None else z)
         self._stage.touch(Target("length", part.name))
         with self._stage.settling(part):
             part.swap(replace(part.settings, point=point), setup.bars, setup.codec, now_us)

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from autoloops_engine.errors import UsageError
-from autoloops_engine.latent import LatentPoint, point_at, prior_sample
+from autoloops_engine.latent import LatentPoint, point_at
 from autoloops_engine.philox import Stream, derived_seed, normal
 from autoloops_engine.session.settings import Settings
 from autoloops_engine.time.quantum import When
@@ -42,7 +42,7 @@ class Fired:
         match what:
             case "new":
                 seed = derived_seed(settings.seed, count)
-                return Fired(count, point_at(space, prior_sample(seed, space.size)), seed)
+                return Fired(count, point_at(space, space.new_point(seed)), seed)
             case "vary":
                 z = settings.point.z()
                 noise = normal(settings.seed, Stream.VARIATION, count, space.size)

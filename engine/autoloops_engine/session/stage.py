@@ -10,7 +10,7 @@ from typing import Final
 
 from autoloops_engine.constraints.harmony import Harmony
 from autoloops_engine.errors import UsageError
-from autoloops_engine.latent import LatentPoint, point_at, prior_sample
+from autoloops_engine.latent import LatentPoint, point_at
 from autoloops_engine.messages import ToPlayer
 from autoloops_engine.philox import derived_seed
 from autoloops_engine.session.firing import Fired
@@ -147,7 +147,7 @@ class Stage:
             self.touch(Target("attr", part.name, attribute))
 
     def _add(self, setup: PartSetup, seed: int, first_id: int) -> None:
-        point = point_at(setup.space, prior_sample(seed, setup.space.size))
+        point = point_at(setup.space, setup.space.new_point(seed))
         settings = Settings(point, seed, setup.temperature)
         part = PartSession(setup.name, setup.channel, settings, setup.bars, setup.codec, first_id)
         self.parts[setup.name] = part
