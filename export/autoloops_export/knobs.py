@@ -35,17 +35,17 @@ class Ranking(Struct, frozen=True):
     Attributes:
         kept: Which set won.
         axes_change: Mean changed steps per unit, best thirty raw axes.
-        principal_change: The same of the principal directions.
+        principal_change: The same of the principal directions; None: there were no loops to find them by.
     """
 
     kept: Literal["axes", "principal"]
     axes_change: float
-    principal_change: float
+    principal_change: float | None
 
 
 def rank_knobs(
     decoder: Decoder,
-    held_out: LoopSet,
+    held_out: LoopSet | None,
     seed: int = 0,
     progress: Callable[[str], None] | None = None,
 ) -> tuple[tuple[Knob, ...], Ranking]:
@@ -53,37 +53,43 @@ def rank_knobs(
 
     Args:
         decoder: The bundle, opened.
-        held_out: Held-out loops; some hundreds are enough.
+        held_out: Held-out loops; some hundreds are enough. None: points of the prior, and raw axes alone.
         seed: Chooses the loops.
         progress: Called with a word on what is measured next.
     """
     say = progress or (lambda _: None)
     rng = np.random.default_rng(seed)
-    mu, _ = encode_loops(decoder, held_out)
+    if held_out is None:
+        shape = (max(RANKING_LOOPS, CALIBRATION_LOOPS), decoder.manifest.latent_size)
+        mu: Floats = rng.standard_normal(shape, dtype=np.float32)
+    else:
+        mu, _ = encode_loops(decoder, held_out)
     loops = mu[rng.permutation(len(mu))[:RANKING_LOOPS]]
-    say("ranking axes")
-    axes = np.eye(mu.shape[1])
-    axes_change = change_per_unit(decoder, loops, axes)
-    say("ranking principal directions")
-    principal = principal_directions(mu)
-    principal_change = change_per_unit(decoder, loops, principal)
-    best_axes, best_principal = _best(axes_change), _best(principal_change)
-    ranking = Ranking(
-        "principal" if principal_change[best_principal].mean() > axes_change[best_axes].mean() else "axes",
-        float(axes_change[best_axes].mean()),
-        float(principal_change[best_principal].mean()),
-    )
-    directions, change, best = (
-        (principal, principal_change, best_principal) if ranking.kept == "principal" else (axes, axes_change, best_axes)
-    )
+    directions, change, ranking = _most_telling(decoder, loops, None if held_out is None else mu, say)
     loops = mu[rng.permutation(len(mu))[:CALIBRATION_LOOPS]]
     knobs = []
-    for number, index in enumerate(best, 1):
-        say(f"calibrating knob {number} of {len(best)}")
-        curve = calibrate(decoder, loops, directions[index])
-        direction = tuple(round(float(x), 6) for x in directions[index])
-        knobs.append(Knob(direction, curve, round(float(change[index]), 4)))
+    for number, (along, changed) in enumerate(zip(directions, change, strict=True), 1):
+        say(f"calibrating knob {number} of {len(directions)}")
+        curve = calibrate(decoder, loops, along)
+        direction = tuple(round(float(x), 6) for x in along)
+        knobs.append(Knob(direction, curve, round(float(changed), 4)))
     return tuple(knobs), ranking
+
+
+def _most_telling(
+    decoder: Decoder, loops: Floats, mu: Floats | None, say: Callable[[str], None]
+) -> tuple[Vectors, Vectors, Ranking]:
+    """The best thirty directions with what changes along each, from the better of the two sets."""
+    say("ranking axes")
+    axes, axes_change = _best(decoder, loops, np.eye(loops.shape[1]))
+    if mu is None:
+        return axes, axes_change, Ranking("axes", float(axes_change.mean()), None)
+    say("ranking principal directions")
+    principal, principal_change = _best(decoder, loops, principal_directions(mu))
+    means = float(axes_change.mean()), float(principal_change.mean())
+    if means[1] > means[0]:
+        return principal, principal_change, Ranking("principal", *means)
+    return axes, axes_change, Ranking("axes", *means)
 
 
 def principal_directions(mu: Floats) -> Vectors:
@@ -136,5 +142,8 @@ def _even_offsets(changes: Vectors, offsets: Vectors) -> Vectors:
     return np.asarray(np.interp(wanted, summed, offsets))
 
 
-def _best(change: Vectors) -> npt.NDArray[np.intp]:
-    return np.argsort(-change, kind="stable")[:KNOBS]
+def _best(decoder: Decoder, loops: Floats, directions: Vectors) -> tuple[Vectors, Vectors]:
+    """Those of the directions [K, Z] along which loops change most, and by how much, most first."""
+    change = change_per_unit(decoder, loops, directions)
+    best = np.argsort(-change, kind="stable")[:KNOBS]
+    return directions[best], change[best]

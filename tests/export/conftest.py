@@ -65,19 +65,19 @@ def _folder_of_tunes(folder: Path, count: int) -> Path:
     return folder
 
 
-@pytest.fixture(name="write_midi")
+@pytest.fixture(scope="session", name="write_midi")
 def fixture_write_midi() -> Callable[..., Path]:
     """Writes a file from tracks of (start, end, pitch)."""
     return _write_midi
 
 
-@pytest.fixture(name="random_tune")
+@pytest.fixture(scope="session", name="random_tune")
 def fixture_random_tune() -> Callable[..., Notes]:
     """Makes a tune from a seed."""
     return _random_tune
 
 
-@pytest.fixture(name="folder_of_tunes")
+@pytest.fixture(scope="session", name="folder_of_tunes")
 def fixture_folder_of_tunes() -> Callable[..., Path]:
     """Fills a folder with random tunes."""
     return _folder_of_tunes

@@ -111,6 +111,7 @@ def test_the_most_telling_direction_comes_first() -> None:
     assert changes == sorted(changes, reverse=True)
     if ranking.kept == "axes":
         assert knobs[0].direction[7] == 1.0
+    assert ranking.principal_change is not None
     assert (ranking.kept == "principal") == (ranking.principal_change > ranking.axes_change)
 
 

@@ -1,5 +1,6 @@
 """``autoloops export`` and ``autoloops evaluate``: a checkpoint to a bundle, and a bundle to figures."""
 
+import re
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, Any
@@ -8,6 +9,8 @@ import msgspec
 import typer
 from rich.console import Console
 from rich.table import Table
+
+from autoloops_engine.errors import UsageError
 
 PARITY_POINTS = 1_000
 LABELS = {
@@ -50,27 +53,77 @@ def add(to: typer.Typer) -> None:
 
 
 def export(
-    checkpoint: Annotated[Path, typer.Argument(metavar="CHECKPOINT.safetensors", help="What `autoloops train` wrote.")],
-    data: Annotated[Path, typer.Option(help="Prepared windows; the held-out ones are measured.")],
-    out: Annotated[
-        Path, typer.Option(help="Folder of the bundle; its name becomes the bundle's. A bundle is replaced.")
+    model: Annotated[
+        str,
+        typer.Argument(
+            metavar="MODEL", help="CHECKPOINT.safetensors of `autoloops train`, or module:Class of a model of your own."
+        ),
     ],
-    keep: Annotated[Keep, typer.Option(help="How the graphs keep their weights.")] = Keep.INT8,
+    checkpoint: Annotated[
+        Path | None, typer.Option(metavar="FILE.safetensors", help="The weights of a model of your own.")
+    ] = None,
+    data: Annotated[
+        Path | None,
+        typer.Option(help="Prepared windows; the held-out ones are measured. Only a model of your own does without."),
+    ] = None,
+    out: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of the bundle; its name becomes the bundle's. A bundle is replaced. "
+            "Default: the name of the run or of the class."
+        ),
+    ] = None,
+    keep: Annotated[
+        Keep | None,
+        typer.Option(help="How the graphs keep their weights; default: int8, and float16 of a model of your own."),
+    ] = None,
     points: Annotated[int, typer.Option(min=1, help="Random points of the parity check.")] = PARITY_POINTS,
 ) -> None:
     """Turn a trained model into a bundle that plays; fails where the graphs are not the model."""
     from autoloops_export.data.windows import load_dataset
     from autoloops_export.onnx.bundle import ExportPlan, export_bundle
 
+    own = _own(model, checkpoint, data)
+    weights = checkpoint or Path(model)
+    plan = ExportPlan(
+        checkpoint=weights,
+        own=own,
+        out=out or Path(_name(own) or weights.absolute().parent.name),
+        dataset=None if data is None else load_dataset(data),
+        storage=(keep or (Keep.FLOAT16 if own else Keep.INT8)).value,
+        points=points,
+    )
     console = Console()
-    plan = ExportPlan(checkpoint=checkpoint, out=out, dataset=load_dataset(data), storage=keep.value, points=points)
     with console.status("loading") as status:
         manifest = export_bundle(plan, lambda word: status.update(word))
     size = sum(file.bytes for file in manifest.files.values())
-    console.print(_table(manifest.name, manifest.accuracy))
+    if manifest.accuracy:
+        console.print(_table(manifest.name, manifest.accuracy))
     part = manifest.outputs[0].part
-    console.print(f"The bundle is in {out}, {size / 1e6:.1f} MB.", markup=False)
-    console.print(f"Next: autoloops play --parts {part} --model {part}={out}", markup=False)
+    console.print(f"The bundle is in {plan.out}, {size / 1e6:.1f} MB.", markup=False, soft_wrap=True)
+    console.print(
+        f"Next: autoloops play --parts {part} --model {part}={plan.out}", markup=False, highlight=False, soft_wrap=True
+    )
+
+
+def _own(model: str, checkpoint: Path | None, data: Path | None) -> str:
+    """``module:Class`` where that is what shall be exported, else nothing.
+
+    Raises:
+        UsageError: weights or data are missing.
+    """
+    if checkpoint is not None:
+        return model
+    if ":" in model and not model.endswith(".safetensors"):
+        raise UsageError(f"{model} needs its weights: give them with --checkpoint FILE.safetensors.")
+    if data is None:
+        raise UsageError("Give with --data the prepared windows that the model was trained on.")
+    return ""
+
+
+def _name(own: str) -> str:
+    """The name of a bundle after a class: ``tiny-gru`` of ``models:TinyGru``."""
+    return re.sub(r"(?<=[a-z0-9])(?=[A-Z])", "-", own.rpartition(":")[2]).lower()
 
 
 def evaluate(

@@ -1,5 +1,6 @@
-"""A checkpoint and held-out tunes to a finished bundle."""
+"""A trained model and held-out tunes to a finished bundle."""
 
+import copy
 import re
 import tempfile
 import time
@@ -7,12 +8,12 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final, cast
+from typing import Final, Self, cast
 
 import msgspec
 import numpy as np
 import safetensors.torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from autoloops_engine.bundle.manifest import SCHEMA_VERSION, DataSource, Manifest, Output
 from autoloops_engine.bundle.write import write_bundle
@@ -21,16 +22,18 @@ from autoloops_engine.inference.onnx_decoder import OnnxDecoder, open_decoder
 from autoloops_engine.inference.requests import DecodeRequest, decode
 from autoloops_engine.units import STEPS_PER_BAR
 from autoloops_export.attributes import fit_attributes
+from autoloops_export.data.roles import ROLES
 from autoloops_export.data.windows import Dataset, DatasetManifest
 from autoloops_export.evaluation.figures import measure
 from autoloops_export.evaluation.loops import LoopSet, loops_of
 from autoloops_export.evaluation.samples import measure_samples
 from autoloops_export.knobs import rank_knobs
 from autoloops_export.models.config import ModelConfig
-from autoloops_export.models.registry import build_model, load_card, load_model
-from autoloops_export.onnx.card import CardFacts, model_card
+from autoloops_export.models.registry import CheckpointCard, load_card, load_model
+from autoloops_export.onnx.card import CardFacts, DataFacts, model_card
 from autoloops_export.onnx.contract import LoopModel, ModelShape
 from autoloops_export.onnx.graphs import export_graphs
+from autoloops_export.onnx.own import load_own
 from autoloops_export.onnx.parity import check_parity, require_parity
 from autoloops_export.onnx.reference import TorchDecoder
 from autoloops_export.onnx.storage import Storage, rounded
@@ -47,9 +50,11 @@ class ExportPlan:
     """What to export, and how.
 
     Attributes:
-        checkpoint: The ``.safetensors`` of a trained model; its card stands beside it.
+        checkpoint: The ``.safetensors`` of a trained model; beside one that `autoloops train` wrote stands its card.
+        own: ``module:Class`` of a model of one's own; empty: `autoloops train` wrote the checkpoint.
         out: The bundle's folder; its name becomes the bundle's.
-        dataset: Prepared windows, of which the held-out ones are used.
+        dataset: Prepared windows, of which the held-out ones are used; None, for a model of one's own only: nothing is
+            measured, knobs are raw latent axes, and there are no attribute faders.
         storage: How the graphs keep their weights.
         points: Random points of the parity check.
         base: The bundle that training started from, whose data count as the new one's; None: it started afresh.
@@ -57,10 +62,44 @@ class ExportPlan:
 
     checkpoint: Path
     out: Path
-    dataset: Dataset
+    dataset: Dataset | None
     storage: Storage
     points: int
+    own: str = ""
     base: Manifest | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Subject:
+    """The model of a plan: with the weights as trained, and as they come back from storage."""
+
+    module: nn.Module
+    stored: nn.Module
+    shape: ModelShape
+    origin: CheckpointCard | str
+    description: str
+
+    @classmethod
+    def of(cls, plan: ExportPlan) -> Self:
+        if plan.own:
+            module, shape = load_own(plan.own, plan.checkpoint)
+            origin: CheckpointCard | str = plan.own
+            description = f"A {shape.bars}-bar {shape.output.part} model: {plan.own}."
+        else:
+            origin = load_card(plan.checkpoint)
+            module, config = load_model(plan.checkpoint)
+            shape, description = shape_of(config), f"A {config.bars}-bar {config.role} model after MusicVAE."
+        stored = copy.deepcopy(module)
+        stored.load_state_dict(rounded(module.state_dict(), plan.storage))
+        return cls(module=module, stored=stored, shape=shape, origin=origin, description=description)
+
+    @property
+    def trained(self) -> LoopModel:
+        return cast("LoopModel", self.module)
+
+    @property
+    def reference(self) -> LoopModel:
+        return cast("LoopModel", self.stored)
 
 
 def export_bundle(plan: ExportPlan, say: Say) -> Manifest:
@@ -79,25 +118,18 @@ def export_bundle(plan: ExportPlan, say: Say) -> Manifest:
     """
     if not re.fullmatch(r"[a-z][a-z0-9_-]{0,63}", plan.out.name):
         raise UsageError(f"{plan.out.name!r} cannot name a bundle: use a-z, 0-9, - and _, a letter first.")
-    config = load_card(plan.checkpoint).config
-    test, valid = (loops_of(plan.dataset.splits[name]) for name in ("test", "valid"))
-    _require_fit(config, plan.dataset.manifest, len(test.tokens), len(valid.tokens))
-    module, _ = load_model(plan.checkpoint)
-    trained, weights = cast("LoopModel", module), module.state_dict()
-    reference = build_model(config).eval()
-    reference.load_state_dict(rounded(weights, plan.storage))
-    shape = shape_of(config)
+    subject = _Subject.of(plan)
+    if plan.dataset is not None:
+        _require_fit(subject.shape, plan.dataset)
     say("exporting the graphs")
-    graphs = export_graphs(reference, shape, plan.storage)
-    draft = _draft(plan.out.name, config, shape, plan.dataset.manifest)
-    if plan.base is not None:
-        draft = _descended(draft, plan.base)
-    files = {shape.graphs[name].file: content for name, content in graphs.items()}
-    files[WEIGHTS] = safetensors.torch.save(_halves(weights))
+    graphs = export_graphs(subject.reference, subject.shape, plan.storage)
+    draft = _draft(plan, subject)
+    files = {subject.shape.graphs[name].file: content for name, content in graphs.items()}
+    files[WEIGHTS] = safetensors.torch.save(_halves(subject.module.state_dict()))
     with tempfile.TemporaryDirectory() as scratch:
         write_bundle(Path(scratch) / "draft", draft, files)
         decoder = open_decoder(Path(scratch) / "draft")
-    measured, card = _measured(plan, draft, decoder, reference, trained, (test, valid), say)
+    measured, card = _measured(plan, draft, decoder, subject, say)
     files[CARD] = card.encode()
     return write_bundle(plan.out, measured, files)
 
@@ -116,22 +148,26 @@ def shape_of(config: ModelConfig) -> ModelShape:
     )
 
 
-def _require_fit(config: ModelConfig, data: DatasetManifest, test: int, valid: int) -> None:
-    if (data.steps, data.classes, data.role) != (config.steps, config.classes, config.role):
+def _require_fit(shape: ModelShape, dataset: Dataset) -> None:
+    data, output = dataset.manifest, shape.output
+    # A model of one's own may call its part as it likes.
+    role = output.part if output.part in ROLES else data.role
+    if (data.steps, data.classes, data.role) != (shape.steps, output.classes, role):
         raise UsageError(
-            f"The windows are {data.steps} steps of {data.role}, the model wants {config.steps} of {config.role}: "
+            f"The windows are {data.steps} steps of {data.role}, the model wants {shape.steps} of {output.part}: "
             "give the data it was trained on."
         )
-    if not test or not valid:
+    if not len(dataset.splits["test"]) or not len(dataset.splits["valid"]):
         raise UsageError("The data hold no test or validation windows: prepare more tunes.")
 
 
-def _draft(name: str, config: ModelConfig, shape: ModelShape, data: DatasetManifest) -> Manifest:
+def _draft(plan: ExportPlan, subject: _Subject) -> Manifest:
     """The manifest before anything is measured."""
-    return Manifest(
+    shape = subject.shape
+    draft = Manifest(
         schema_version=SCHEMA_VERSION,
         kind=shape.kind,
-        name=name,
+        name=plan.out.name,
         created_by=f"autoloops {version('autoloops')}",
         steps_per_bar=STEPS_PER_BAR,
         bars=shape.bars,
@@ -141,10 +177,15 @@ def _draft(name: str, config: ModelConfig, shape: ModelShape, data: DatasetManif
         outputs=(shape.output,),
         graphs=shape.graphs,
         files={},
-        data=tuple(
-            DataSource(pack.name, pack.licence, pack.attribution) for pack in data.packs if pack.windows.get("train")
-        ),
-        description=f"A {config.bars}-bar {config.role} model after MusicVAE.",
+        data=() if plan.dataset is None else _sources(plan.dataset.manifest),
+        description=subject.description,
+    )
+    return draft if plan.base is None else _descended(draft, plan.base)
+
+
+def _sources(data: DatasetManifest) -> tuple[DataSource, ...]:
+    return tuple(
+        DataSource(pack.name, pack.licence, pack.attribution) for pack in data.packs if pack.windows.get("train")
     )
 
 
@@ -164,42 +205,50 @@ def _halves(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _measured(
-    plan: ExportPlan,
-    draft: Manifest,
-    decoder: OnnxDecoder,
-    reference: LoopModel,
-    trained: LoopModel,
-    held_out: tuple[LoopSet, LoopSet],
-    say: Say,
+    plan: ExportPlan, draft: Manifest, decoder: OnnxDecoder, subject: _Subject, say: Say
 ) -> tuple[Manifest, str]:
     """The finished manifest, without files, and the card."""
-    test, valid = held_out
     parity = check_parity(
-        reference, decoder, plan.points, progress=lambda done: say(f"parity: {done:,} of {plan.points:,} points")
+        subject.reference,
+        decoder,
+        plan.points,
+        progress=lambda done: say(f"parity: {done:,} of {plan.points:,} points"),
     )
     require_parity(parity)
-    knobs, ranking = rank_knobs(decoder, valid, progress=say)
-    attributes, attribute_reports = fit_attributes(decoder, valid, test, say)
-    say(f"measuring on {len(test.tokens):,} test loops")
-    figures = measure(decoder, test)
-    samples = measure_samples(decoder, test, np.asarray(plan.dataset.splits["train"].tokens), progress=say)
-    say("measuring what storage costs")
-    trained_figures = measure(TorchDecoder(trained, draft), test)
-    complete = msgspec.structs.replace(
-        draft, parity=parity, knobs=knobs, attributes=attributes, accuracy=figures.as_dict() | samples.as_dict()
-    )
+    held_out = None if plan.dataset is None else loops_of(plan.dataset.splits["valid"])
+    knobs, ranking = rank_knobs(decoder, held_out, progress=say)
+    complete, on_data = msgspec.structs.replace(draft, parity=parity, knobs=knobs), None
+    if plan.dataset is not None and held_out is not None:
+        complete, on_data = _on_data(plan.dataset, held_out, complete, decoder, subject.trained, say)
     facts = CardFacts(
-        checkpoint=load_card(plan.checkpoint),
-        figures=figures,
-        trained=trained_figures,
+        origin=subject.origin,
         storage=plan.storage,
         ranking=ranking,
-        attributes=attribute_reports,
-        samples=samples,
         decode_ms=decode_ms(decoder),
-        split_windows=plan.dataset.manifest.windows,
+        on_data=on_data,
     )
     return complete, model_card(complete, facts)
+
+
+def _on_data(
+    dataset: Dataset, held_out: LoopSet, draft: Manifest, decoder: OnnxDecoder, trained: LoopModel, say: Say
+) -> tuple[Manifest, DataFacts]:
+    """The manifest with attributes and figures, and what the card says of them."""
+    test = loops_of(dataset.splits["test"])
+    attributes, reports = fit_attributes(decoder, held_out, test, say)
+    say(f"measuring on {len(test.tokens):,} test loops")
+    figures = measure(decoder, test)
+    samples = measure_samples(decoder, test, np.asarray(dataset.splits["train"].tokens), progress=say)
+    say("measuring what storage costs")
+    facts = DataFacts(
+        figures=figures,
+        trained=measure(TorchDecoder(trained, draft), test),
+        attributes=reports,
+        samples=samples,
+        split_windows=dataset.manifest.windows,
+    )
+    accuracy = figures.as_dict() | samples.as_dict()
+    return msgspec.structs.replace(draft, attributes=attributes, accuracy=accuracy), facts
 
 
 def decode_ms(decoder: OnnxDecoder, bars: int = TIMED_BARS) -> tuple[float, float]:

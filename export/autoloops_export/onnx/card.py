@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from autoloops_engine.bundle.manifest import Manifest
+from autoloops_engine.codecs.registry import DRUMS
 from autoloops_export.attributes import AttributeReport
 from autoloops_export.evaluation.figures import DrumFigures, LineFigures
 from autoloops_export.evaluation.samples import SampleFigures
@@ -20,6 +21,29 @@ TOUCH = {
     False: "Plays single lines; it knows no velocity, so the engine adds metric accents.",
     True: "Plays nine drums with velocity and microtiming for every hit; what is struck together is one choice.",
 }
+NOTHING_MEASURED = """## Data
+
+It was exported without data: nothing was measured of its music, and whose music it learnt from is not known here.
+"""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DataFacts:
+    """What was measured on prepared windows.
+
+    Attributes:
+        figures: On the test tunes, from the graphs.
+        trained: The same from PyTorch with the weights as trained: what storage costs.
+        attributes: What the attribute faders do.
+        samples: What made-up loops are like.
+        split_windows: Windows by split.
+    """
+
+    figures: LineFigures | DrumFigures
+    trained: LineFigures | DrumFigures
+    attributes: tuple[AttributeReport, ...]
+    samples: SampleFigures
+    split_windows: dict[str, int]
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -27,57 +51,58 @@ class CardFacts:
     """What the card says beside the manifest.
 
     Attributes:
-        checkpoint: How it was trained.
-        figures: On the test tunes, from the graphs.
-        trained: The same from PyTorch with the weights as trained: what storage costs.
+        origin: How it was trained; of a model of one's own its ``module:Class``.
         storage: How the graphs keep their weights.
         ranking: How the knobs were chosen.
-        attributes: What the attribute faders do.
-        samples: What made-up loops are like.
         decode_ms: Median and 99th percentile of one bar on one thread, in milliseconds.
-        split_windows: Windows by split.
+        on_data: What was measured on data; None: there were none.
     """
 
-    checkpoint: CheckpointCard
-    figures: LineFigures | DrumFigures
-    trained: LineFigures | DrumFigures
+    origin: CheckpointCard | str
     storage: Storage
     ranking: Ranking
-    attributes: tuple[AttributeReport, ...]
-    samples: SampleFigures
     decode_ms: tuple[float, float]
-    split_windows: dict[str, int]
+    on_data: DataFacts | None
 
 
 def model_card(manifest: Manifest, facts: CardFacts) -> str:
     """The text of the card, in Markdown."""
-    parts = (
-        _head(manifest, facts),
-        _accuracy(facts),
-        _samples(facts.samples),
-        _graphs(manifest, facts),
-        _attributes(facts.attributes),
-        _data(manifest, facts),
-    )
+    data = facts.on_data
+    parts = [_head(manifest, facts)]
+    if data is not None:
+        parts += [_accuracy(data), _samples(data.samples)]
+    parts.append(_graphs(manifest, facts))
+    if data is not None:
+        parts.append(_attributes(data.attributes))
+    parts.append(NOTHING_MEASURED if data is None else _data(manifest, data))
     return "\n".join(part for part in parts if part)
 
 
 def _head(manifest: Manifest, facts: CardFacts) -> str:
-    config, checkpoint = facts.checkpoint.config, facts.checkpoint
     p50, p99 = facts.decode_ms
     return f"""# {manifest.name}
 
 {manifest.description}
 
 - Loops of {manifest.bars} bars, {manifest.steps_per_bar} steps a bar, 4/4; {manifest.latent_size} latent dimensions.
-- Encoder: {config.encoder_hidden} units each way; decoder: {config.decoder_layers} layers of {config.decoder_hidden}.
-- Trained for {checkpoint.seconds / 60:.0f} minutes, {checkpoint.step:,} steps; saw {checkpoint.windows:,} windows.
+{_origin(facts.origin)}
 - One bar decodes in {p50:.1f} ms (median) and {p99:.1f} ms (99th percentile) on one thread of the exporting machine.
-- {TOUCH[isinstance(facts.figures, DrumFigures)]}
+- {TOUCH[manifest.outputs[0].codec == DRUMS.name]}
 """
 
 
-def _accuracy(facts: CardFacts) -> str:
+def _origin(origin: CheckpointCard | str) -> str:
+    if isinstance(origin, str):
+        return f"- Made from `{origin}`, a model that is not part of AutoLoops."
+    config = origin.config
+    return (
+        f"- Encoder: {config.encoder_hidden} units each way; "
+        f"decoder: {config.decoder_layers} layers of {config.decoder_hidden}.\n"
+        f"- Trained for {origin.seconds / 60:.0f} minutes, {origin.step:,} steps; saw {origin.windows:,} windows."
+    )
+
+
+def _accuracy(facts: DataFacts) -> str:
     f = facts.figures
     drum = isinstance(f, DrumFigures)
     teacher_forced, sampled = MUSICVAE_DRUMS if drum else MUSICVAE_MELODY
@@ -116,14 +141,12 @@ def _own_rows(figures: LineFigures | DrumFigures) -> str:
 
 
 def _graphs(manifest: Manifest, facts: CardFacts) -> str:
-    f, t, ranking, parity = facts.figures, facts.trained, facts.ranking, manifest.parity
+    ranking, parity = facts.ranking, manifest.parity
     assert parity is not None
     worst = max(parity.differences.values())
     return f"""## Graphs
 
-- Weights are kept as {facts.storage} and run as float32. With the weights as trained, PyTorch gets
-  {t.teacher_forced:.3f} teacher-forced, {t.free_at_1:.3f} at temperature 1 and {t.free_at_02:.3f} at 0.2
-  ({f.teacher_forced:.3f}, {f.free_at_1:.3f} and {f.free_at_02:.3f} from the graphs).
+- Weights are kept as {facts.storage} and run as float32.{_storage_cost(facts.on_data)}
 - Parity with PyTorch holding the same weights, over {parity.points:,} random points: largest difference of any output
   {worst:.1g} (tolerance {parity.tolerance:g}); of {parity.sampled_tokens:,} sampled tokens
   {len(parity.exceptions)} differ, {parity.unexcused} of them without a near tie.
@@ -132,7 +155,21 @@ def _graphs(manifest: Manifest, facts: CardFacts) -> str:
 {_exceptions(parity.exceptions)}"""
 
 
+def _storage_cost(data: DataFacts | None) -> str:
+    if data is None:
+        return ""
+    f, t = data.figures, data.trained
+    return f""" With the weights as trained, PyTorch gets
+  {t.teacher_forced:.3f} teacher-forced, {t.free_at_1:.3f} at temperature 1 and {t.free_at_02:.3f} at 0.2
+  ({f.teacher_forced:.3f}, {f.free_at_1:.3f} and {f.free_at_02:.3f} from the graphs)."""
+
+
 def _kept(ranking: Ranking) -> str:
+    if ranking.principal_change is None:
+        return (
+            "raw latent axes, most telling first, ranked and calibrated on points of the prior.\n"
+            f"  Steps changed per unit, mean of the best thirty: {ranking.axes_change:.2f}."
+        )
     words = {"principal": "principal directions of held-out loops", "axes": "raw latent axes"}
     return (
         f"{words[ranking.kept]}, most telling first.\n  Steps changed per unit, mean of the best thirty: "
@@ -189,7 +226,7 @@ loops together; then what a full travel changes in every attribute, in shares of
 """
 
 
-def _data(manifest: Manifest, facts: CardFacts) -> str:
+def _data(manifest: Manifest, facts: DataFacts) -> str:
     splits = ", ".join(f"{count:,} {name}" for name, count in facts.split_windows.items())
     rows = "\n".join(f"| {s.name} | {s.licence} | {s.attribution} |" for s in manifest.data)
     return f"""## Data

@@ -14,6 +14,10 @@ from autoloops_engine.units import STEPS_PER_BAR
 class LoopModel(Protocol):
     """The three functions that the engine runs; any ``nn.Module`` that has them can be exported.
 
+    A class of one's own is made without arguments, and may say as attributes what it plays: ``part``, by default
+    ``"melody"``; ``bars`` of a loop, by default 2; ``codec``, by default ``"melody-90"``, of the part ``"drums"`` the
+    drums' (:data:`autoloops_engine.codecs.registry.CODECS`). All other sizes are read off what the functions answer.
+
     Axes: B batch (any size), T steps of a loop, F features of a step, C classes, Z latent, N bars with a state of
     their own (flat models: 1), S all decoder states, E embedding of a bar (flat models: Z).
     """
@@ -32,6 +36,8 @@ class LoopModel(Protocol):
         Takes the state [B, S], the bar's embedding [B, E], the token before int64 [B], the temperature [B], Gumbel
         noise [B, 16, C] and a bias on the logits [B, 16, C]; answers tokens int64 [B, 16], the state after every step
         [B, 16, S], the logits before bias and temperature [B, 16, C], and the codec's extras [B, 16, size], if any.
+        Each step takes its token as :func:`autoloops_export.models.sampling.choose` does and feeds it into the next.
+        The state holds all that it remembers: begun anew with the state and the token of a step, it goes on alike.
         """
 
 

@@ -89,10 +89,10 @@ def _trace(module: nn.Module, name: str, graph: Graph) -> bytes:
                 dynamo=True,
                 verbose=False,
             )
-    except (RuntimeError, TypeError, ValueError, torch.onnx.errors.OnnxExporterError) as error:
-        raise ModelError(
-            f"The {name} function of the model cannot be exported: {str(error).splitlines()[0]}"
-        ) from error
+    except Exception as error:
+        # The model may be anybody's: whatever it or the exporter raises has one meaning.
+        reason = next(iter(str(error).splitlines()), type(error).__name__)
+        raise ModelError(f"The {name} function of the model cannot be exported: {reason}") from error
     assert program is not None
     return bytes(program.model_proto.SerializeToString())
 
