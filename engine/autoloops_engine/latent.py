@@ -48,30 +48,59 @@ class Fader:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class LatentSpace:
-    """The controls of one model's latent space.
+    """The controls of one model's latent space, as one of its parts sees them.
 
     Attributes:
         size: Z.
         knobs: Most telling first.
-        attributes: By name.
+        attributes: By name, those of this part.
         density: Where the loops lie; None: the standard normal prior has to do.
+        output: The part, where the model plays several; their points are one and the same.
+        others: Where the model plays several parts, the attributes of the others, by ``PART/NAME``.
+        family: Identifies the model; empty where it is not known.
     """
 
     size: int
     knobs: tuple[Fader, ...]
     attributes: Mapping[str, Fader]
     density: Mixture | None = None
+    output: str = ""
+    others: Mapping[str, Fader] = field(default_factory=dict)
+    family: str = ""
 
     def new_point(self, seed: int, index: int = 0) -> Vector:
         """A point where loops lie, float64 [Z]: the same for the same seed and index."""
         return prior_sample(seed, self.size, index) if self.density is None else self.density.draw(seed, index)
 
+    def key(self, name: str) -> str:
+        """What an attribute of this part is called in the points of the space."""
+        return f"{self.output}/{name}" if self.output else name
 
-def latent_space(manifest: Manifest) -> LatentSpace:
+    def name(self, key: str) -> str | None:
+        """The name of the attribute of this part with that key; None when it is another part's."""
+        name = key.removeprefix(f"{self.output}/") if self.output else key
+        return name if name in self.attributes and self.key(name) == key else None
+
+    def fader(self, key: str) -> Fader:
+        """The attribute fader, of whichever part, with that key; KeyError when there is none such."""
+        name = self.name(key)
+        return self.others[key] if name is None else self.attributes[name]
+
+    def same_model(self, other: "LatentSpace") -> bool:
+        """Whether a point of this space is one of the other, too."""
+        return self is other or (self.family != "" and self.family == other.family)
+
+
+def latent_space(manifest: Manifest, output: str = "", family: str = "") -> LatentSpace:
     """The controls that a bundle describes.
 
     Without ranked dimensions, knob I moves axis I by up to two standard deviations of the prior to
     either side.
+
+    Args:
+        manifest: Of the whole model.
+        output: The part whose attributes they are, where the model plays several.
+        family: Identifies the model, so that spaces of the same one recognise each other.
     """
     size = manifest.latent_size
     knobs = [
@@ -82,14 +111,16 @@ def latent_space(manifest: Manifest) -> LatentSpace:
         reach = UNCALIBRATED_REACH
         axes = np.eye(size)[: min(MAX_KNOBS, size)]
         knobs = [Fader(_frozen(axis), (0.0, KNOB_REST, 1.0), (-reach, 0.0, reach)) for axis in axes]
-    attributes = {
-        a.name: Fader(
+    faders = {
+        (a.output, a.name): Fader(
             _frozen(np.array(a.direction)), tuple(p for p, _ in a.curve), tuple(o for _, o in a.curve), a.rest
         )
         for a in manifest.attributes
     }
     density = None if manifest.density is None else mixture_of(manifest.density, size)
-    return LatentSpace(size, tuple(knobs), MappingProxyType(attributes), density)
+    own = {name: fader for (part, name), fader in faders.items() if part == output}
+    others = {f"{part}/{name}": fader for (part, name), fader in faders.items() if part != output}
+    return LatentSpace(size, tuple(knobs), MappingProxyType(own), density, output, MappingProxyType(others), family)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -100,7 +131,7 @@ class LatentPoint:
         space: The controls there are.
         base: Z numbers.
         knobs: Positions, 0 to 1, by knob from 0; those at rest are left out.
-        attributes: Positions, 0 to 1, by name; those at rest are left out.
+        attributes: Positions, 0 to 1, by the key that the space gives to names; those at rest are left out.
         motion: Z numbers that walk, orbit or morph add; None when still.
     """
 
@@ -115,8 +146,8 @@ class LatentPoint:
         total = self.base.copy()
         for index, position in sorted(self.knobs.items()):
             total += self.space.knobs[index].offset(position)
-        for name, position in sorted(self.attributes.items()):
-            total += self.space.attributes[name].offset(position)
+        for key, position in sorted(self.attributes.items()):
+            total += self.space.fader(key).offset(position)
         if self.motion is not None:
             total += self.motion
         return total
@@ -128,7 +159,12 @@ class LatentPoint:
 
     def attribute(self, name: str) -> float:
         """Position of an attribute fader; ValueError when the model has none such."""
-        return self.attributes.get(name, self._attribute(name).rest)
+        key = self._key(name)
+        return self.attributes.get(key, self.space.fader(key).rest)
+
+    def seen_in(self, space: LatentSpace) -> "LatentPoint":
+        """The same point as another part of the same model sees it."""
+        return replace(self, space=space)
 
     def at(self, z: npt.ArrayLike) -> "LatentPoint":
         """The point whose base is ``z``, with knobs, attributes and motion at rest.
@@ -163,13 +199,17 @@ class LatentPoint:
     def with_attribute(self, name: str, position: float) -> "LatentPoint":
         """The point with one attribute fader moved; all else stays.
 
+        Args:
+            name: The fader's name, or its key, which may be that of another part's fader.
+            position: 0 to 1.
+
         Raises:
             ValueError: the model has no such attribute or the position is outside 0 to 1.
         """
-        rest = self._attribute(name).rest
-        moved = {**self.attributes, name: _position(position)}
-        if moved[name] == rest:
-            del moved[name]
+        key = self._key(name)
+        moved = {**self.attributes, key: _position(position)}
+        if moved[key] == self.space.fader(key).rest:
+            del moved[key]
         return replace(self, attributes=moved)
 
     def with_motion(self, motion: npt.ArrayLike | None) -> "LatentPoint":
@@ -185,11 +225,14 @@ class LatentPoint:
             raise ValueError(f"The model has knobs 1 to {len(self.space.knobs)}, not {index + 1}.")
         return self.space.knobs[index]
 
-    def _attribute(self, name: str) -> Fader:
-        if name not in self.space.attributes:
-            known = ", ".join(self.space.attributes) or "none"
-            raise ValueError(f"The model has no attribute {name}; it has: {known}.")
-        return self.space.attributes[name]
+    def _key(self, name: str) -> str:
+        space = self.space
+        if name in space.attributes:
+            return space.key(name)
+        if name in space.others or space.name(name) is not None:
+            return name
+        known = ", ".join(space.attributes) or "none"
+        raise ValueError(f"The model has no attribute {name}; it has: {known}.")
 
 
 def point_at(space: LatentSpace, z: npt.ArrayLike) -> LatentPoint:

@@ -248,6 +248,13 @@ _PART: Final = (
         Argument("on", Type.BOOL, 0, 1, "", 0),
         "1: a drum voice stays as it sounds, with its velocities and its timing.",
     ),
+    _value(
+        "/al/PART/link",
+        Argument("part", Type.STRING, many=True),
+        "The parts that share the latent point of this one: whoever moves it moves it for all, while each keeps its "
+        "own seed, temperature and the rest. Parts with the same model can share one; those that one bundle plays "
+        "together do from the beginning. `none`: a point of its own again.",
+    ),
     _value("/al/PART/length", Argument("bars", Type.INT, 1, 64, "bars"), "Length of the loop."),
     _verb(
         "/al/PART/fire",
@@ -316,7 +323,7 @@ TABLE: Final[tuple[Row, ...]] = (*_WHOLE, *_PART, *_OUT)
 
 # Words of addresses to come are kept free beside those in use, so that no rig breaks when they arrive.
 _TO_COME: Final = (
-    "back chords clock keep learn link map model morph nudge part parts position redo replay scale slot solo "
+    "back chords clock keep learn link map model morph none nudge part parts position redo replay scale slot solo "
     "swing tap undo"
 )
 RESERVED: Final = frozenset({row.segments[0] for row in TABLE} - {"PART"} | set(_TO_COME.split()))

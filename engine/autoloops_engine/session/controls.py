@@ -11,10 +11,14 @@ from typing import Final
 from autoloops_engine.errors import UsageError
 from autoloops_engine.messages import Mute
 from autoloops_engine.session import limiting
+from autoloops_engine.session.sharing import link, unlink
 from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.surface import Target, Values
 from autoloops_engine.session.values import MAX_LENGTH_BARS, PART_VALUES, flag, number, whole
 from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
+
+# What `link` says of a part that shares its latent point with nobody.
+NO_LINK: Final = "none"
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +44,7 @@ _PLAIN: Final = (
     "velocity",
     "accent",
     "length",
+    "link",
     "range",
     "rests",
     "freeze",
@@ -114,6 +119,18 @@ def _set_length(stage: Stage, target: Target, values: Values, now_us: int) -> No
     stage.touch(target)
 
 
+def _link(stage: Stage, target: Target) -> Values:
+    return tuple(part.name for part in stage.linked(stage.part(target.part))) or (NO_LINK,)
+
+
+def _set_link(stage: Stage, target: Target, values: Values, now_us: int) -> None:
+    part = stage.part(target.part)
+    if values == (NO_LINK,):
+        unlink(stage, part)
+    else:
+        link(stage, part, [str(value) for value in values], now_us)
+
+
 STAGE_VALUES: Final[dict[str, StageValue]] = {
     "tempo": StageValue(lambda stage, target: (stage.transport.tempo_bpm,), _set_tempo),
     "mute": StageValue(lambda stage, target: (int(stage.part(target.part).muted),), _set_mute),
@@ -123,5 +140,6 @@ STAGE_VALUES: Final[dict[str, StageValue]] = {
     "freeze": StageValue(limiting.read_freeze, limiting.write_freeze),
     "frozen": StageValue(limiting.read_frozen, limiting.write_frozen),
     "voice": StageValue(limiting.read_voice, limiting.write_voice),
+    "link": StageValue(_link, _set_link),
     "length": StageValue(lambda stage, target: (stage.part(target.part).length_bars,), _set_length),
 }

@@ -6,13 +6,11 @@ Nothing here opens a port, reads a clock or waits. The shell carries ``take_mess
 
 from collections import deque
 from collections.abc import Sequence
-from dataclasses import replace
 from typing import Final
 
 from autoloops_engine.codecs.registry import LoopSteps
 from autoloops_engine.constraints.harmony import Harmony
 from autoloops_engine.inference.requests import Decoded, DecodeRequest, Failed
-from autoloops_engine.latent import point_at
 from autoloops_engine.messages import (
     Adopt,
     Ask,
@@ -26,10 +24,10 @@ from autoloops_engine.messages import (
 )
 from autoloops_engine.notes import Bar
 from autoloops_engine.session import controls, verbs
-from autoloops_engine.session.firing import Fired
 from autoloops_engine.session.pacing import Pace
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.settings import PartSetup
+from autoloops_engine.session.sharing import restore_links, swap_model
 from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.state import SessionState, part_state, restore_part
 from autoloops_engine.session.surface import Target, Values
@@ -166,26 +164,21 @@ class Session:
 
         Args:
             setup: The part with its new model; its channel and temperature stay as they are.
-            z: The present loop as the new model encodes it; None: a point drawn with the part's seed.
+            z: The present loop as the new model encodes it; None: a point drawn with the part's seed. A part whose new
+                model plays other parts already takes over their point instead.
             now_us: The present time.
         """
-        part = self._stage.part(setup.name)
-        seed = part.settings.seed
-        point = point_at(setup.space, setup.space.new_point(seed) if z is None else z)
-        self._stage.touch(Target("length", part.name))
-        with self._stage.settling(part):
-            part.swap(replace(part.settings, point=point), setup.bars, setup.codec, now_us)
-        self._in_flight.pop(part.name, None)
-        self._stage.fired[part.name] = Fired(0, point, seed)
-        self._stage.models[part.name] = setup.model
-        self._stage.touch(Target("model", part.name))
+        swap_model(self._stage, setup, z, now_us)
+        self._in_flight.pop(setup.name, None)
 
     def state(self) -> SessionState:
         """The session as plain data."""
         parts = {name: part_state(part, self._stage.fired[name]) for name, part in self._parts.items()}
-        harmony = self._stage.harmony
-        transport = self._transport
-        return SessionState(self.seed, transport.tempo_bpm, parts, transport.state, harmony.scale, harmony.chords)
+        stage, transport = self._stage, self._transport
+        harmony, links = stage.harmony, stage.links.groups
+        return SessionState(
+            self.seed, transport.tempo_bpm, parts, transport.state, harmony.scale, harmony.chords, links
+        )
 
     def restore(self, state: SessionState) -> None:
         """Take over what a former main process left, and ask the player for the rest.
@@ -202,6 +195,7 @@ class Session:
                 except ValueError as error:
                     self.model_failures.append(f"The part {name} begins anew: {error}")
             self._stage.messages.append(part.route())
+        restore_links(self._stage, state.links)
         self._stage.messages.append(Ask())
 
     # -- Surface -----------------------------------------------------------------------------------------------------

@@ -1,6 +1,7 @@
 """A part's settings, and the launches that change them at a position."""
 
 from collections.abc import Container, Iterable
+from dataclasses import replace
 
 from autoloops_engine.session.settings import Launch, Settings, launched
 from autoloops_engine.time.timeline import bar_of
@@ -69,6 +70,15 @@ class Lineup:
         # A restart does not care what plays.
         self._launches = [launch for launch in self._launches if launch.point is None]
         self.splice = None
+
+    def follow(self, other: "Lineup") -> None:
+        """Take over the latent point of another lineup and what is lined up to change it; restarts stay one's own."""
+        space = self.settings.point.space
+        self.settings = replace(self.settings, point=other.settings.point.seen_in(space))
+        points = [(launch.position_ub, launch.point) for launch in other.launches if launch.point is not None]
+        launches = [launch for launch in self._launches if launch.point is None]
+        launches += [Launch(position_ub, point.seen_in(space)) for position_ub, point in points]
+        self._launches = sorted(launches, key=lambda each: each.position_ub)
 
     def at(self, position_ub: int) -> tuple[Settings, int]:
         """The settings and the origin that hold at a position."""

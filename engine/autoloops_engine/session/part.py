@@ -137,6 +137,12 @@ class PartSession:
         self._lineup.commit(launch)
         self._changes.touch(now_us)
 
+    def follow(self, other: "PartSession", now_us: int) -> None:
+        """Take over the latent point of another part of the same model, from the next bar that is not frozen on."""
+        self._lineup.follow(other._lineup)
+        self._changes.touch(now_us)
+        self._lineup.find_splice(self._records.frozen)
+
     def swap(self, settings: Settings, bars: int, codec: Codec, now_us: int) -> None:
         """Another model, from the next bar that is not frozen on; nothing that the old one decoded leads into it.
 

@@ -6,6 +6,7 @@ A module that adds a behaviour to the session works on a ``Stage``; its values g
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Final
 
 from autoloops_engine.constraints.harmony import Harmony
@@ -14,6 +15,7 @@ from autoloops_engine.latent import LatentPoint, point_at
 from autoloops_engine.messages import ToPlayer
 from autoloops_engine.philox import derived_seed
 from autoloops_engine.session.firing import Fired
+from autoloops_engine.session.links import Links
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.settings import Launch, PartSetup, Settings
 from autoloops_engine.session.surface import Target
@@ -33,6 +35,7 @@ class Stage:
         seed: Everything random follows from it.
         transport: The player's transport as it is known.
         parts: By name, in the order in which they are shown.
+        links: Which parts share one latent point.
         fired: What each part fired last.
         models: What each part's model is called.
         wishes: By part, the model that somebody wants for it.
@@ -53,6 +56,7 @@ class Stage:
         self.seed = seed
         self.transport = KnownTransport(tempo_bpm, taking_over=generation > 0)
         self.parts: dict[str, PartSession] = {}
+        self.links = Links()
         self.fired: dict[str, Fired] = {}
         self.models: dict[str, str] = {}
         self.wishes: dict[str, str] = {}
@@ -85,9 +89,25 @@ class Stage:
         self.touched[target] = None
 
     def change(self, part: PartSession, settings: Settings, now_us: int) -> None:
-        """Give a part other settings, from the next bar that is not frozen on."""
+        """Give a part other settings, from the next bar that is not frozen on; a latent point is that of its group."""
+        moved = settings.point is not part.settings.point
         with self.settling(part):
             part.change(settings, now_us)
+        for other in self.linked(part) if moved else ():
+            with self.settling(other):
+                other.change(replace(other.settings, point=_seen_by(other, settings.point)), now_us)
+
+    def linked(self, part: PartSession) -> list[PartSession]:
+        """The other parts that share the latent point of a part."""
+        return [self.parts[name] for name in self.parts if name in self.links.others(part.name)]
+
+    def born_with(self, setup: PartSetup) -> PartSession | None:
+        """A part whose latent point one with this setup shares from the beginning; None: it has one of its own.
+
+        The parts that one model plays together come from one point.
+        """
+        others = (part for name, part in self.parts.items() if name != setup.name and setup.space.output)
+        return next((part for part in others if part.settings.point.space.same_model(setup.space)), None)
 
     def keep_to(self, harmony: Harmony, now_us: int) -> None:
         """Give every part another harmony, from the next bar that is not frozen on."""
@@ -107,7 +127,8 @@ class Stage:
     ) -> None:
         """Line up a launch of a part at the next position that ``when`` allows and that can still be reached.
 
-        While nothing plays it takes effect at once.
+        While nothing plays it takes effect at once. A latent point is launched for the whole group of the part, whose
+        others keep their seeds.
 
         Args:
             part: The part.
@@ -118,15 +139,17 @@ class Stage:
             restart: Bar 0 of the loop falls on the position, which has to be a bar line.
         """
         timeline = self.transport.timeline
-        if not self.playing:
-            with self.settling(part):
-                part.apply(Launch(timeline.position_ub, point, seed, restart), now_us)
-            return
-        ready_us = now_us + self.transport.state.lead_us + self.budget_us + LAUNCH_MARGIN_US
-        earliest_ub = max(0, timeline.position_at(ready_us))
-        position_ub = launch_position_ub(when, earliest_ub, part.length_bars, part.origin_bar)
-        with self.settling(part):
-            part.launch(Launch(position_ub, point, seed, restart), now_us)
+        position_ub = timeline.position_ub
+        if self.playing:
+            ready_us = now_us + self.transport.state.lead_us + self.budget_us + LAUNCH_MARGIN_US
+            earliest_ub = max(0, timeline.position_at(ready_us))
+            position_ub = launch_position_ub(when, earliest_ub, part.length_bars, part.origin_bar)
+        launches = [(part, Launch(position_ub, point, seed, restart))]
+        if point is not None:
+            launches += [(other, Launch(position_ub, _seen_by(other, point))) for other in self.linked(part)]
+        for each, launch in launches:
+            with self.settling(each):
+                each.launch(launch, now_us) if self.playing else each.apply(launch, now_us)
 
     @contextmanager
     def settling(self, part: PartSession) -> Iterator[None]:
@@ -143,14 +166,25 @@ class Stage:
         self.touch(Target("z", part.name))
         for knob in old.knobs.keys() | new.knobs.keys():
             self.touch(Target("knob", part.name, knob + 1))
-        for attribute in old.attributes.keys() | new.attributes.keys():
-            self.touch(Target("attr", part.name, attribute))
+        for key in old.attributes.keys() | new.attributes.keys():
+            attribute = new.space.name(key)
+            if attribute is not None:
+                self.touch(Target("attr", part.name, attribute))
 
     def _add(self, setup: PartSetup, seed: int, first_id: int) -> None:
-        point = point_at(setup.space, setup.space.new_point(seed))
+        sharing = self.born_with(setup)
+        if sharing is None:
+            point = point_at(setup.space, setup.space.new_point(seed))
+        else:
+            point = sharing.settings.point.seen_in(setup.space)
+            self.links.join([sharing.name, setup.name])
         settings = Settings(point, seed, setup.temperature)
         part = PartSession(setup.name, setup.channel, settings, setup.bars, setup.codec, first_id)
         self.parts[setup.name] = part
         self.models[setup.name] = setup.model
         self.fired[setup.name] = Fired(0, point, seed)
         self.messages.append(part.route())
+
+
+def _seen_by(part: PartSession, point: LatentPoint) -> LatentPoint:
+    return point.seen_in(part.settings.point.space)

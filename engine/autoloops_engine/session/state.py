@@ -60,7 +60,7 @@ class PartState(Struct, frozen=True):
 
 
 class SessionState(Struct, frozen=True):
-    """Everything that a performer set, and the transport as the player last reported it; see ``Session``."""
+    """Everything that a performer set, the transport as the player last reported it, and who shares a latent point."""
 
     seed: int
     tempo_bpm: float
@@ -68,6 +68,7 @@ class SessionState(Struct, frozen=True):
     transport: TransportState | None = None
     scale: str = OFF
     chords: str = OFF
+    links: tuple[tuple[str, ...], ...] = ()
 
 
 def point_state(point: LatentPoint) -> PointState:

@@ -2,7 +2,7 @@
 
 Every edge speaks this small protocol; the names are those of the OSC vocabulary: of the performance as a whole
 ``tempo``, ``start``, ``continue``, ``stop``, ``panic``; of a part ``z``, ``knob``, ``attr``, ``temperature``, ``seed``,
-``hold``, ``mute``, ``transpose``, ``velocity``, ``accent``, ``length``, ``model``, ``fire``, ``restart``.
+``hold``, ``mute``, ``transpose``, ``velocity``, ``accent``, ``length``, ``model``, ``link``, ``fire``, ``restart``.
 """
 
 from typing import NamedTuple, Protocol

@@ -1,6 +1,7 @@
 """What can be done to a session: one row for each verb."""
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from autoloops_engine.errors import UsageError
@@ -55,6 +56,9 @@ def _fire(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     when = when_named(str(values[1])) if len(values) > 1 else When.BAR
     part = stage.part(target.part)
     fired = stage.fired[part.name] = stage.fired[part.name].fire(what, part.settings)
+    for other in stage.linked(part):
+        point = fired.point.seen_in(other.settings.point.space)
+        stage.fired[other.name] = replace(stage.fired[other.name], point=point, seed=other.settings.seed)
     stage.launch(part, when, now_us, point=fired.point, seed=fired.seed)
 
 
