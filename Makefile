@@ -1,6 +1,6 @@
 # AutoLoops from a clone: `make play` plays, `make test` checks everything.
 #   make play ARGS="--tempo 98 --bars 16"    options of autoloops play
-#   make play EXTRAS=jack                    extras of the package: jack, midi
+#   make play EXTRAS=jack                    extras of the package: jack, link, midi
 SHELL := /bin/sh
 VENV := .venv
 BIN := $(VENV)/bin
@@ -55,7 +55,7 @@ $(PLAY_STAMP): pyproject.toml | $(BIN)/python
 $(VENV)/.test: pyproject.toml | $(BIN)/python
 	@echo "Installing AutoLoops with everything its tests need, PyTorch included, into $(VENV) ..."
 	@$(PIP) install --quiet --upgrade 'pip>=25.1'
-	@$(PIP) install --quiet --editable '.[export,jack]' '$(TORCH)' --group dev
+	@$(PIP) install --quiet --editable '.[export,jack,link]' '$(TORCH)' --group dev
 	@touch $@
 
 $(BIN)/python:

@@ -24,6 +24,7 @@ ENTRY_POINT_GROUP: Final = "autoloops.commands"
 # Modules that only an extra installs, by the extra's name.
 EXTRA_OF_MODULE: Final = {
     "jack": "jack",
+    "link": "link",
     "onnx": "export",
     "onnxscript": "export",
     "rtmidi": "midi",

@@ -260,6 +260,10 @@ class PlayerStats(Struct, frozen=True, tag=True):
     bars: int
 
 
+# The source of those who keep their own tempo.
+INTERNAL: Final = "internal"
+
+
 class SyncState(Struct, frozen=True, tag=True):
     """How following goes; sent when something changes and four times a second.
 

@@ -9,6 +9,7 @@ import signal
 import socket
 import subprocess
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import NoReturn
@@ -40,17 +41,18 @@ def ended(process: "subprocess.Popen[bytes]") -> None:
             stream.close()
 
 
+def find_program(program: str) -> str:
+    """The path of a program; without it, the test is skipped."""
+    path = shutil.which(program)
+    if path is None:
+        missing(f"The program {program}")
+    return str(path)
+
+
 @pytest.fixture
 def require() -> Require:
     """Answers the path of a program, or skips the test if it is missing."""
-
-    def find(program: str) -> str:
-        path = shutil.which(program)
-        if path is None:
-            missing(f"The program {program}")
-        return str(path)
-
-    return find
+    return find_program
 
 
 @dataclass(frozen=True)
@@ -125,10 +127,10 @@ def pd(require: Require, tmp_path: Path) -> Iterator[Callable[[str], "subprocess
         ended(process)
 
 
-@pytest.fixture
-def own_network(require: Require) -> Iterator[list[str]]:
-    """Words before a command that run it in a network of its own, for programs that bind every address."""
-    unshare, nsenter, ip = require("unshare"), require("nsenter"), require("ip")
+@contextmanager
+def network() -> Iterator[list[str]]:
+    """Words before a command that run it in a network of its own."""
+    unshare, nsenter, ip = find_program("unshare"), find_program("nsenter"), find_program("ip")
     # Whoever is not root gets there by way of a user namespace.
     root = os.geteuid() == 0
     out_flags, in_flags = (["-n"], ["-n"]) if root else (["-r", "-n"], ["-U", "--preserve-credentials", "-n"])
@@ -145,3 +147,10 @@ def own_network(require: Require) -> Iterator[list[str]]:
         yield inside
     finally:
         ended(holder)
+
+
+@pytest.fixture
+def own_network() -> Iterator[list[str]]:
+    """Words before a command that run it in a network of its own, for programs that bind every address."""
+    with network() as inside:
+        yield inside

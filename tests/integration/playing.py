@@ -7,7 +7,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -122,9 +122,11 @@ class Playing:
 
 
 @contextmanager
-def playing(*options: str, environment: Mapping[str, str] | None = None) -> Iterator[Playing]:
-    """``autoloops play`` on a free OSC port, once it has said where it listens."""
-    command = [sys.executable, "-m", "autoloops_bridges", "play", "--plain", "--osc-port", "0", *options]
+def playing(
+    *options: str, environment: Mapping[str, str] | None = None, inside: Sequence[str] = ()
+) -> Iterator[Playing]:
+    """``autoloops play`` on a free OSC port, once it has said where it listens; the words ``inside`` come first."""
+    command = [*inside, sys.executable, "-m", "autoloops_bridges", "play", "--plain", "--osc-port", "0", *options]
     if not any(option.startswith("--midi") for option in options):
         command += ["--midi-out", "none", "--midi-in", "none"]
     process = subprocess.Popen(

@@ -18,6 +18,8 @@ from autoloops_bridges.control.vocabulary import MAX_INT
 from autoloops_bridges.midi.names import VIRTUAL
 from autoloops_bridges.processes.options import (
     DEFAULT_OSC_PORT,
+    DEFAULT_QUANTUM_BEATS,
+    MAX_QUANTUM_BEATS,
     MidiApi,
     PlayOptions,
     Sync,
@@ -34,8 +36,11 @@ def play(
         float, typer.Option(min=MIN_TEMPO_BPM, max=MAX_TEMPO_BPM, callback=check_number, help="Beats per minute.")
     ] = 120.0,
     sync: Annotated[
-        Sync, typer.Option(help="Who gives the tempo; so far internal or midi: the clock that comes in at --midi-in.")
+        Sync, typer.Option(help="Who gives the tempo; midi: the clock that comes in at --midi-in; jack is to come.")
     ] = "internal",
+    quantum: Annotated[
+        int, typer.Option(min=1, max=MAX_QUANTUM_BEATS, help="Beats in which a Link session counts its phase.")
+    ] = DEFAULT_QUANTUM_BEATS,
     seed: Annotated[
         int | None, typer.Option(min=0, max=MAX_INT, help="Seed of the parts. [default: a new one]")
     ] = None,
@@ -69,7 +74,11 @@ def play(
     plain: Annotated[bool, typer.Option("--plain", help="Print line by line, for a log.")] = False,
 ) -> None:
     """Start the engine and play until Ctrl-C."""
-    if sync not in {"internal", "midi"}:
+    if sync == "link":
+        from autoloops_bridges.link.session import check_installed
+
+        check_installed()
+    elif sync not in {"internal", "midi"}:
         raise typer.BadParameter(
             f"Following {sync} is not part of this version; leave --sync out.", param_hint="--sync"
         )
@@ -89,6 +98,7 @@ def play(
         models={part: str(path) for part, path in choose_bundles(names, models).items()},
         tempo_bpm=tempo,
         sync=sync,
+        quantum_beats=quantum,
         seed=seed,
         bars=bars,
         stopped=stopped,

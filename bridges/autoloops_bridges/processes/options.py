@@ -10,6 +10,9 @@ Sync = Literal["internal", "midi", "link", "jack"]
 MidiApi = Literal["alsa", "jack", "coremidi", "winmm"]
 
 DEFAULT_OSC_PORT: Final = 7400
+# A bar, as everybody else has it.
+DEFAULT_QUANTUM_BEATS: Final = 4
+MAX_QUANTUM_BEATS: Final = 64
 # The drums' channel is General MIDI's.
 DEFAULT_CHANNELS: Final = {"melody": 1, "bass": 2, "drums": 10}
 
@@ -43,6 +46,7 @@ class PlayOptions(Struct, frozen=True, kw_only=True):
         models: By part, the bundle to play it with (a path or the name of a bundled model); others take their default.
         tempo_bpm: 20 to 999.
         sync: Who gives the tempo.
+        quantum_beats: Beats of a Link session's quantum, 1 to 64.
         seed: Seed of every part; None: a new one, which is shown.
         bars: End after so many bars of the song; None: play until told to end.
         stopped: Wait for a start instead of playing at once.
@@ -64,6 +68,7 @@ class PlayOptions(Struct, frozen=True, kw_only=True):
     models: dict[str, str] = field(default_factory=dict)
     tempo_bpm: float = 120.0
     sync: Sync = "internal"
+    quantum_beats: int = DEFAULT_QUANTUM_BEATS
     seed: int | None = None
     bars: int | None = None
     stopped: bool = False

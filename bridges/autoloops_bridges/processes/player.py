@@ -71,7 +71,7 @@ class PlayerProcess:
         self._woken.setblocking(False)
         self._shared = Shared(Path(born.shared))
         self._player = Player(born.options.tempo_bpm, now_us, born.generation)
-        source = open_source(born.options)
+        source = open_source(born.options, born.generation, now_us)
         self._midi_clock = source if isinstance(source, MidiClock) else None
         self._guide = Guide(self._player, source, now_us)
         self._clock = NtpClock(now_us, wall_us())

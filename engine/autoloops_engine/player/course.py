@@ -14,7 +14,7 @@ from autoloops_engine.units import STEP_UB
 
 # A master's line is told again when the one told last is off by so much.
 _RETELL_US: Final = 2_000
-_RETELL_TEMPO: Final = 5e-4
+RETELL_TEMPO: Final = 5e-4
 
 
 class Course:
@@ -125,6 +125,6 @@ class Course:
 
     def is_news(self, now_us: int, *, playing: bool) -> bool:
         """Whether what was told of the line is no longer good enough."""
-        if abs(self.aim.ns_per_beat / self.told.ns_per_beat - 1) > _RETELL_TEMPO:
+        if abs(self.aim.ns_per_beat / self.told.ns_per_beat - 1) > RETELL_TEMPO:
             return True
         return playing and abs(error_us(self.aim, self.told, now_us)) > _RETELL_US

@@ -19,6 +19,7 @@ from autoloops_engine.messages import (
     HeldBar,
     Hello,
     SetFreezeLead,
+    SyncState,
     ToPlayer,
     TransportState,
 )
@@ -122,6 +123,8 @@ class Session:
                 part.froze(message, self._stage.budget_us)
             if message.bar.id:
                 self._held[part.name, part.loop_bar(message.song_bar)] = message.bar
+        elif isinstance(message, SyncState):
+            self._heed(message)
         elif isinstance(message, Hello) and message.generation > 0:
             self._hand_over(message.generation)
 
@@ -259,6 +262,12 @@ class Session:
             elif change is Change.JUMP:
                 with self._stage.settling(part):
                     part.jump(state.epoch, bar_of(state.position_ub))
+
+    def _heed(self, sync: SyncState) -> None:
+        tempo_bpm = self._transport.tempo_bpm
+        self._transport.heed(sync)
+        if self._transport.tempo_bpm != tempo_bpm:
+            self._stage.touch(Target("tempo"))
 
     def _ask(self, part: PartSession, now_us: int) -> None:
         wanted = part.wanted(cue=self._stage.start_by_us is not None or not self.playing)

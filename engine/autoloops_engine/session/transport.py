@@ -1,10 +1,15 @@
 """The player's transport as the session knows it: what was reported last, and what was told but not confirmed."""
 
 from enum import Enum
+from typing import Final
 
-from autoloops_engine.messages import Continue, SetTempo, Start, Stop, ToPlayer, TransportState
+from autoloops_engine.messages import INTERNAL, Continue, SetTempo, Start, Stop, SyncState, ToPlayer, TransportState
+from autoloops_engine.player.course import RETELL_TEMPO
 from autoloops_engine.time.timeline import Timeline
 from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM, NS_PER_S, ns_per_beat
+
+# A session of others may count a beat in whole microseconds (Link): at 999 BPM, half of one is so much.
+_ROUNDED: Final = 1e-5
 
 
 class Change(Enum):
@@ -77,8 +82,21 @@ class KnownTransport:
         self._state = state
         if isinstance(self._told, Stop) != state.playing:
             self._told = None
-        if self._told_ns_per_beat in {None, state.ns_per_beat}:
-            self._told_ns_per_beat = None
-            if ns_per_beat(self.tempo_bpm) != state.ns_per_beat:
-                self.tempo_bpm = min(MAX_TEMPO_BPM, max(MIN_TEMPO_BPM, 60 * NS_PER_S / state.ns_per_beat))
+        if self._told_ns_per_beat is None or self._tells(self._told_ns_per_beat, _ROUNDED):
+            self._take_tempo(_ROUNDED)
         return change
+
+    def heed(self, sync: SyncState) -> None:
+        """Take in how following goes: where others have a say, a tempo that was told may be refused or rounded."""
+        if sync.source != INTERNAL:
+            self._take_tempo(RETELL_TEMPO)
+
+    def _take_tempo(self, tolerance: float) -> None:
+        """The tempo is what the player reported, if that is another."""
+        self._told_ns_per_beat = None
+        if not self._tells(ns_per_beat(self.tempo_bpm), tolerance):
+            self.tempo_bpm = min(MAX_TEMPO_BPM, max(MIN_TEMPO_BPM, 60 * NS_PER_S / self._state.ns_per_beat))
+
+    def _tells(self, slope_ns_per_beat: int, tolerance: float) -> bool:
+        """Whether the last report is of this tempo."""
+        return abs(self._state.ns_per_beat / slope_ns_per_beat - 1) <= tolerance

@@ -4,7 +4,7 @@ from typing import Protocol
 
 from msgspec import Struct
 
-from autoloops_engine.messages import Continue, Locate, SetTempo, Start, Stop
+from autoloops_engine.messages import INTERNAL, Continue, Locate, SetTempo, Start, Stop
 from autoloops_engine.time.timeline import Timeline
 
 # What a performer asks of the transport here, by OSC, keys or a controller.
@@ -109,7 +109,7 @@ class SyncSource(Protocol):
 class Internal:
     """The source of those who keep their own tempo: it says nothing."""
 
-    name = "internal"
+    name = INTERNAL
 
     def __init__(self) -> None:
         self._line: Timeline | None = None

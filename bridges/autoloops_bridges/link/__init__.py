@@ -1,0 +1,1 @@
+"""Ableton Link, by the library that the extra `link` installs."""
