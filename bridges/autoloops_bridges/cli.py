@@ -17,7 +17,7 @@ import typer
 from autoloops_bridges.commands.words import repeat_options
 from autoloops_engine.errors import AutoLoopsError, UsageError
 
-COMMANDS: Final = ("play", "render", "interpolate", "encode", "send", "ports", "doctor", "bench", "models")
+COMMANDS: Final = ("play", "render", "interpolate", "encode", "send", "learn", "ports", "doctor", "bench", "models")
 # Options that take several values, behind one another or each with the option's name.
 REPEATABLE: Final = ("--channel", "--model", "--osc-send")
 ENTRY_POINT_GROUP: Final = "autoloops.commands"
@@ -75,7 +75,7 @@ def build_app(words: Sequence[str] = ()) -> typer.Typer:
     asked = words[0] if words else ""
     for name in [asked] if asked in COMMANDS else COMMANDS:
         command = getattr(importlib.import_module(f"autoloops_bridges.commands.{name}"), name)
-        settings = {"ignore_unknown_options": True} if name == "send" else {}
+        settings = {"ignore_unknown_options": True} if name in ("send", "learn") else {}
         app.command(name, context_settings=settings)(command)
     if asked not in COMMANDS and asked != "--version":
         _add_foreign_commands(app)

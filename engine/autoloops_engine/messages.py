@@ -130,6 +130,13 @@ class SetListeners(Struct, frozen=True, tag=True):
     listeners: tuple[Listener, ...]
 
 
+class SendMidi(Struct, frozen=True, tag=True):
+    """One MIDI message to a port of the rig file, sent at once: a light, a ring, a motor. Nobody there: it is lost."""
+
+    port: str
+    data: bytes
+
+
 class Ask(Struct, frozen=True, tag=True):
     """A main process that took over asks for the transport, the ports and the bars that are held."""
 
@@ -239,11 +246,19 @@ class MidiIn(Struct, frozen=True, tag=True):
 
 
 class PortsState(Struct, frozen=True, tag=True):
-    """Which MIDI ports are open, and one sentence per thing to tell the performer."""
+    """Which MIDI ports are open, and one sentence per thing to tell the performer.
+
+    Attributes:
+        outputs: What is played to.
+        inputs: What is listened to.
+        remarks: What to tell.
+        arrivals: By name of a port of the rig file that can be sent to, how often it or its other end has come.
+    """
 
     outputs: tuple[str, ...]
     inputs: tuple[str, ...]
     remarks: tuple[str, ...]
+    arrivals: dict[str, int] = {}
 
 
 class PlayerStats(Struct, frozen=True, tag=True):
@@ -315,6 +330,7 @@ ToPlayer = (
     | Mute
     | Panic
     | SetListeners
+    | SendMidi
     | EndAfter
     | Quit
 )

@@ -236,6 +236,7 @@ class Synth:
         self.alive = True
         self.frail = False
         self.cables: tuple[str, ...] = ()
+        self.joined = 0
         self.lead_us = lead_us
         self.now_us = 1_000_000
         self.heard: list[tuple[int, Event]] = []
@@ -246,6 +247,9 @@ class Synth:
 
     def send(self, event: Event, now_us: int) -> None:
         self.heard.append((now_us, event))
+
+    def send_raw(self, data: bytes) -> None:
+        raise AssertionError("a test bar is music")
 
     def flush(self, now_us: int) -> None:
         pass

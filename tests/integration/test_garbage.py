@@ -45,7 +45,7 @@ class Stage:
         self.performance = Performance(session, {"melody": StubDecoder(manifest)}, 120.0)
         self.session = session
         self.edge = OscEdge(session, NtpClock(0, 1_700_000_000_000_000), stats=lambda: flat([("bars", 1)]))
-        self.controllers = Controllers(PlayOptions(), session)
+        self.controllers = Controllers(PlayOptions(), session, lambda status: None)
         self.kinds: Counter[Kind] = Counter()
         self.bars: list[tuple[int, int]] = []
         session.act(Target("start"), (), 0)

@@ -2,22 +2,20 @@
 
 import math
 import os
-import socket
 import time
 from collections.abc import Iterator, Sequence
 from typing import Annotated, Final
 
 import typer
 
+from autoloops_bridges.commands.link import LARGEST_DATAGRAM, connect, reaching, unpack
 from autoloops_bridges.osc import codec
-from autoloops_bridges.osc.addresses import udp_addresses
 from autoloops_bridges.osc.codec import Message
 from autoloops_bridges.processes.options import DEFAULT_OSC_PORT
-from autoloops_engine.errors import AutoLoopsError, PortError
+from autoloops_engine.errors import AutoLoopsError
 
 PATIENCE_S: Final = 1.0
 QUIET_S: Final = 0.05
-LARGEST_DATAGRAM: Final = 65_535
 
 Value = int | float | str
 
@@ -76,43 +74,21 @@ def converse(host: str, port: int, address: str, values: Sequence[Value]) -> Ite
     """
     token = f"send-{os.getpid()}"
     answered, deadline = False, time.monotonic() + PATIENCE_S
-    try:
-        with _connect(host, port) as link:
-            link.send(codec.encode(address, values))
-            link.send(codec.encode("/al/ping", [token]))
-            while (left_s := deadline - time.monotonic()) > 0:
-                link.settimeout(left_s)
-                for message in _unpack(link.recv(LARGEST_DATAGRAM)):
-                    if message == ("/al/pong", (token,)):
-                        answered = True
-                    else:
-                        yield message
+    with reaching(host, port), connect(host, port) as link:
+        link.send(codec.encode(address, values))
+        link.send(codec.encode("/al/ping", [token]))
+        while True:
+            link.settimeout(max(1e-6, deadline - time.monotonic()))
+            try:
+                datagram = link.recv(LARGEST_DATAGRAM)
+            except TimeoutError:
                 if answered:
-                    deadline = time.monotonic() + QUIET_S
-    except TimeoutError:
-        pass
-    except ConnectionError:
-        raise PortError(f"Nothing listens on {host} port {port}: start autoloops play first.") from None
-    except OSError as error:
-        raise PortError(f"Cannot send to {host} port {port}: {error.strerror or error}.") from None
-    if not answered:
-        raise PortError(f"{host} port {port} gives no answer: is it autoloops play that listens there?")
-
-
-def _connect(host: str, port: int) -> socket.socket:
-    """A connected UDP socket: the system then reports a port where nothing listens."""
-    family, peer = udp_addresses(host, port)[0]
-    link = socket.socket(family, socket.SOCK_DGRAM)
-    try:
-        link.connect(peer)
-    except OSError:
-        link.close()
-        raise
-    return link
-
-
-def _unpack(datagram: bytes) -> list[Message]:
-    """The messages of a datagram; none when it is no OSC."""
-    elements = codec.split(datagram)
-    parsed = [] if isinstance(elements, codec.Malformed) else [codec.parse(element.data) for element in elements]
-    return [message for message in parsed if isinstance(message, codec.Message)]
+                    return
+                raise
+            for message in unpack(datagram):
+                if message == ("/al/pong", (token,)):
+                    answered = True
+                else:
+                    yield message
+            if answered:
+                deadline = time.monotonic() + QUIET_S

@@ -168,6 +168,38 @@ _WHOLE: Final = (
     ),
 )
 
+_LEARN: Final = (
+    _verb(
+        "/al/learn",
+        "MIDI learn: the control that is moved next gets this address, with these arguments if a press is to set or do "
+        "something; without an address, the parameter that is set next over OSC. Each step is told by "
+        "`/al/learn/status`.",
+        Argument("address", Type.STRING, optional=True),
+        Argument("argument", Type.ANY, optional=True, many=True),
+    ),
+    _verb("/al/learn/replace", "After a conflict: the new mapping takes the place of the one that is there."),
+    _verb("/al/learn/both", "After a conflict: the control keeps what it has and gets the new one too."),
+    _verb("/al/learn/cancel", "Learn nothing."),
+    _verb("/al/learn/undo", "Takes the last change of the mapping back."),
+    _verb(
+        "/al/learn/forget",
+        "Takes every mapping to this address out of the rig file.",
+        Argument("address", Type.STRING),
+    ),
+    _stream(
+        "/al/learn/status",
+        "How far MIDI learn is.",
+        Argument(
+            "state",
+            Type.STRING,
+            choices=("target", "control", "conflict", "learned", "undone", "forgotten", "cancelled", "failed"),
+        ),
+        Argument("address", Type.STRING),
+        Argument("control", Type.STRING),
+        Argument("text", Type.STRING),
+    ),
+)
+
 _PART: Final = (
     _value(
         "/al/PART/z",
@@ -319,12 +351,12 @@ _OUT: Final = (
     ),
 )
 
-TABLE: Final[tuple[Row, ...]] = (*_WHOLE, *_PART, *_OUT)
+TABLE: Final[tuple[Row, ...]] = (*_WHOLE, *_LEARN, *_PART, *_OUT)
 
 # Words of addresses to come are kept free beside those in use, so that no rig breaks when they arrive.
 _TO_COME: Final = (
-    "back chords clock keep learn link map model morph none nudge part parts position redo replay scale slot solo "
-    "swing tap undo"
+    "back chords clock keep link map model morph none nudge part parts position redo replay scale slot solo swing tap "
+    "undo"
 )
 RESERVED: Final = frozenset({row.segments[0] for row in TABLE} - {"PART"} | set(_TO_COME.split()))
 

@@ -98,6 +98,8 @@ class _Port:
         self._closed = False
         self._cabling = Cabling()
         self._away: frozenset[str] = frozenset()
+        self._joined: frozenset[str] = frozenset()
+        self.joined = 0
         self._port: jack.OwnMidiPort
         self._name = ""
         self._open.add(self)
@@ -172,6 +174,8 @@ class _Port:
         if not self._alive:
             # An empty graph is what a dead server looks like; nobody parted anything.
             return ()
+        self.joined += len(joined - self._joined)
+        self._joined = frozenset(joined)
         for name in self._cabling.look(joined, present):
             with contextlib.suppress(jack.JackError):
                 self._client.connect(*((name, self._port) if self._port.is_input else (self._port, name)))
@@ -257,7 +261,11 @@ class JackOutput(_Port):
     """
 
     def __init__(
-        self, wanted: str, former: tuple[str, ...] | None = None, changed: Callable[[], None] = _nothing
+        self,
+        wanted: str,
+        former: tuple[str, ...] | None = None,
+        changed: Callable[[], None] = _nothing,
+        own: str = "",
     ) -> None:
         """Open the port and connect it to the one that ``wanted`` names, unless that is ``virtual``.
 
@@ -265,11 +273,12 @@ class JackOutput(_Port):
             wanted: Part of a port's name, or ``virtual``.
             former: ``cables`` of the port that this one replaces: these are connected instead, each when it is there.
             changed: Called from the library's threads when ``look`` would find something; must not block.
+            own: What our own client is called behind our name; empty: nothing more.
 
         Raises:
             PortError: no server is running, or it has no such port.
         """
-        super().__init__(CLIENT_NAME, wanted, changed)
+        super().__init__("-".join(filter(None, (CLIENT_NAME, own))), wanted, changed)
         self.queue = JackQueue(self._frames)
         self.refused = 0
         self._waiting: deque[Write] = deque()
@@ -291,6 +300,11 @@ class JackOutput(_Port):
         """Take one event; nothing any more once the server is gone."""
         if self._alive:
             self.queue.put(event)
+
+    def send_raw(self, data: bytes) -> None:
+        """Take one message that is no music, for the next cycle."""
+        if self._alive:
+            self.queue.put_raw(data)
 
     def flush(self, now_us: int) -> None:
         """Nothing to do: the server asks."""
@@ -336,6 +350,7 @@ class JackInput(_Port):
         wake: Callable[[], None],
         former: tuple[str, ...] | None = None,
         changed: Callable[[], None] = _nothing,
+        own: str = "",
     ) -> None:
         """Open the port and connect the one that ``wanted`` names to it, unless that is ``virtual``.
 
@@ -344,11 +359,12 @@ class JackInput(_Port):
             wake: Called from the server's thread when something came; must not block.
             former: As of ``JackOutput``.
             changed: As of ``JackOutput``.
+            own: As of ``JackOutput``.
 
         Raises:
             PortError: no server is running, or it has no such port.
         """
-        super().__init__(CLIENT_NAME + "-in", wanted, changed)
+        super().__init__("-".join(filter(None, (CLIENT_NAME, own, "in"))), wanted, changed)
         self.dropped = 0
         self._wake = wake
         self._incoming: deque[MidiIn] = deque()

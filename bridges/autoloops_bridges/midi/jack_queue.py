@@ -10,6 +10,8 @@ from autoloops_engine.player.events import Event, Kind
 
 # A port holds 32 kB a cycle; what is beyond is lost without a word, and receivers choke on less.
 MAX_PER_CYCLE: Final = 256
+# Of what is no music, only so much goes before the notes of a cycle.
+MAX_RAW_PER_CYCLE: Final = 8
 
 
 class Write(NamedTuple):
@@ -22,7 +24,7 @@ class Write(NamedTuple):
 class JackQueue:
     """Takes events from the player's thread and gives each cycle its share.
 
-    Thread: ``put`` and ``is_empty`` belong to the player's thread, ``cycle`` to the server's.
+    Thread: ``put``, ``put_raw`` and ``is_empty`` belong to the player's thread, ``cycle`` to the server's.
     """
 
     def __init__(self, frames: FrameMap) -> None:
@@ -31,6 +33,7 @@ class JackQueue:
         self.deferred = 0
         self._frames = frames
         self._incoming: deque[tuple[int, int, bytes]] = deque()
+        self._raw: deque[bytes] = deque()
         self._heap: list[tuple[int, int, bytes]] = []
         self._order = 0
         self._last_us: dict[tuple[int, int], int] = {}
@@ -43,6 +46,10 @@ class JackQueue:
             self._order += 1
             self._incoming.append((at_us, self._order, data))
 
+    def put_raw(self, data: bytes) -> None:
+        """Take a message that belongs to no time: it leaves with the next cycle that has room."""
+        self._raw.append(data)
+
     def _earliest_us(self, event: Event) -> int:
         if event.kind is not Kind.SILENCE:
             return self._last_us.get((event.channel, event.number), event.at_us)
@@ -51,13 +58,15 @@ class JackQueue:
 
     def is_empty(self) -> bool:
         """Whether everything was written."""
-        return not self._incoming and not self._heap
+        return not self._incoming and not self._heap and not self._raw
 
     def cycle(self, first_frame: int, length: int) -> list[Write]:
         """What belongs into the cycle of ``length`` frames from ``first_frame`` on, in order of offsets."""
         while self._incoming:
             heappush(self._heap, self._incoming.popleft())
         writes: list[Write] = []
+        while self._raw and len(writes) < MAX_RAW_PER_CYCLE:
+            writes.append(Write(0, self._raw.popleft()))
         while self._heap:
             offset = self._frames.frame_at(self._heap[0][0]) - first_frame
             if offset >= length:

@@ -43,6 +43,10 @@ class MidiPort(Protocol):
         """The ports that it is or was connected to, and will be again when they are back; JACK only."""
 
     @property
+    def joined(self) -> int:
+        """How often another port was connected to it, as far as its system tells."""
+
+    @property
     def frail(self) -> bool:
         """Whether opening another port in this process may crash it."""
 
@@ -59,6 +63,9 @@ class MidiPort(Protocol):
 
 class MidiSink(MidiPort, Sink, Protocol):
     """A port to play to."""
+
+    def send_raw(self, data: bytes) -> None:
+        """Send one MIDI message that is no music, at once; it never raises and never blocks."""
 
 
 class MidiSource(MidiPort, Protocol):
@@ -96,7 +103,11 @@ def _nothing() -> None:
 
 
 def open_output(
-    api: str | None, name: str, former: tuple[str, ...] | None = None, changed: Callable[[], None] = _nothing
+    api: str | None,
+    name: str,
+    former: tuple[str, ...] | None = None,
+    changed: Callable[[], None] = _nothing,
+    own: str = "",
 ) -> OpenedOutput:
     """Open the port that ``name`` means, on ``api`` or else the first system that has it.
 
@@ -105,6 +116,7 @@ def open_output(
         name: ``virtual`` for a port of our own, ``none`` for no port, else part of a port's name.
         former: ``cables`` of the port that this one replaces.
         changed: Called from a driver's thread when ``look`` would find something; must not block.
+        own: What to call our own port towards others; empty: it is the one that plays.
 
     Raises:
         UsageError: there is no such system.
@@ -112,7 +124,7 @@ def open_output(
     failures: list[str] = []
     for candidate in () if name == NONE else candidates(sys.platform, api):
         try:
-            return _open_output_on(candidate, name, former, changed)
+            return _open_output_on(candidate, name, former, changed, own)
         except PortError as error:
             failures.append(str(error))
     return OpenedOutput(None, tuple(dict.fromkeys(failures)))
@@ -124,6 +136,7 @@ def open_input(
     wake: Callable[[], None],
     former: tuple[str, ...] | None = None,
     changed: Callable[[], None] = _nothing,
+    own: str = "",
 ) -> OpenedInput:
     """Open the port that ``name`` means, as ``open_output`` does.
 
@@ -133,6 +146,7 @@ def open_input(
         wake: Called from a driver's thread when something came in; must not block.
         former: As of ``open_output``.
         changed: As of ``open_output``.
+        own: As of ``open_output``.
 
     Raises:
         UsageError: there is no such system.
@@ -140,7 +154,7 @@ def open_input(
     failures: list[str] = []
     for candidate in () if name == NONE else candidates(sys.platform, api):
         try:
-            return _open_input_on(candidate, name, wake, former, changed)
+            return _open_input_on(candidate, name, wake, former, changed, own)
         except PortError as error:
             failures.append(str(error))
     return OpenedInput(None, tuple(dict.fromkeys(failures)))
@@ -157,22 +171,29 @@ def list_ports() -> list[PortList]:
     return lists
 
 
-def _open_output_on(api: str, name: str, former: tuple[str, ...] | None, changed: Callable[[], None]) -> OpenedOutput:
+def _open_output_on(
+    api: str, name: str, former: tuple[str, ...] | None, changed: Callable[[], None], own: str
+) -> OpenedOutput:
     if api == JACK:
         driver = _jack_client()
         if driver is not None:
-            return OpenedOutput(driver.JackOutput(name, former, changed), ())
-        return OpenedOutput(_rtmidi(api).RtMidiOutput(api, name), (QUANTISED,))
-    return OpenedOutput(_rtmidi(api).RtMidiOutput(api, name), ())
+            return OpenedOutput(driver.JackOutput(name, former, changed, own), ())
+        return OpenedOutput(_rtmidi(api).RtMidiOutput(api, name, own), (QUANTISED,))
+    return OpenedOutput(_rtmidi(api).RtMidiOutput(api, name, own), ())
 
 
 def _open_input_on(
-    api: str, name: str, wake: Callable[[], None], former: tuple[str, ...] | None, changed: Callable[[], None]
+    api: str,
+    name: str,
+    wake: Callable[[], None],
+    former: tuple[str, ...] | None,
+    changed: Callable[[], None],
+    own: str,
 ) -> OpenedInput:
     driver = _jack_client() if api == JACK else None
     if driver is not None:
-        return OpenedInput(driver.JackInput(name, wake, former, changed), ())
-    return OpenedInput(_rtmidi(api).RtMidiInput(api, name, wake), ())
+        return OpenedInput(driver.JackInput(name, wake, former, changed, own), ())
+    return OpenedInput(_rtmidi(api).RtMidiInput(api, name, wake, own), ())
 
 
 def _list_on(api: str) -> PortList:

@@ -148,6 +148,11 @@ class _Port:
         return ()
 
     @property
+    def joined(self) -> int:
+        """These systems do not tell."""
+        return 0
+
+    @property
     def frail(self) -> bool:
         """See ``MidiPort.frail``."""
         return self._api == JACK
@@ -170,14 +175,20 @@ class RtMidiOutput(_Port):
     Thread: the player's. Blocks: no, as long as the MIDI system lives.
     """
 
-    def __init__(self, api: str, wanted: str) -> None:
+    def __init__(self, api: str, wanted: str, own: str = "") -> None:
         """Open a virtual port (``virtual``) or the one that ``wanted`` names.
+
+        Args:
+            api: A MIDI system.
+            wanted: Part of a port's name, or ``virtual``.
+            own: What our own port is called; empty: as the one that plays.
 
         Raises:
             PortError: it cannot be had.
         """
         self.failed = 0
-        super().__init__(_create(rtmidi.MidiOut, api), api, wanted, _OWN_OUT.get(api, "out"))
+        own_name = f"{own} out" if own else _OWN_OUT.get(api, "out")
+        super().__init__(_create(rtmidi.MidiOut, api), api, wanted, own_name)
 
     @property
     def lead_us(self) -> int:
@@ -187,10 +198,14 @@ class RtMidiOutput(_Port):
     def send(self, event: Event, now_us: int) -> None:
         """Send one event; a failure is counted."""
         for data in midi_messages(event):
-            try:
-                self._port.send_message(data)
-            except (rtmidi.RtMidiError, ValueError):
-                self.failed += 1
+            self.send_raw(data)
+
+    def send_raw(self, data: bytes) -> None:
+        """Send one message that is no music; a failure is counted."""
+        try:
+            self._port.send_message(data)
+        except (rtmidi.RtMidiError, ValueError):
+            self.failed += 1
 
     def flush(self, now_us: int) -> None:
         """Nothing waits."""
@@ -208,13 +223,14 @@ class RtMidiInput(_Port):
     Thread: ``read`` and ``close`` are the player's; RtMidi's thread only calls ``_receive``.
     """
 
-    def __init__(self, api: str, wanted: str, wake: Callable[[], None]) -> None:
+    def __init__(self, api: str, wanted: str, wake: Callable[[], None], own: str = "") -> None:
         """Open a virtual port (``virtual``) or the one that ``wanted`` names.
 
         Args:
             api: A MIDI system.
             wanted: Part of a port's name, or ``virtual``.
             wake: Called from RtMidi's thread when something came; must not block.
+            own: What our own port is called; empty: as the one that controls.
 
         Raises:
             PortError: it cannot be had.
@@ -227,7 +243,7 @@ class RtMidiInput(_Port):
         # Active sensing says nothing to us and comes three times a second; all else is wanted, clock and sysex too.
         port.ignore_types(sysex=False, timing=False, active_sense=True)
         port.set_callback(self._receive)
-        super().__init__(port, api, wanted, _OWN_IN.get(api, "in"))
+        super().__init__(port, api, wanted, f"{own} in" if own else _OWN_IN.get(api, "in"))
 
     def read(self) -> list[MidiIn]:
         """Everything that came since the last call, in order."""

@@ -165,7 +165,11 @@ class OscEdge:
 
     def fail(self, address: str, reason: str) -> None:
         """Tell the listeners of something asked for earlier that could not be done."""
-        self._to_listeners(codec.encode("/al/error", (address, reason)))
+        self.tell("/al/error", address, reason)
+
+    def tell(self, address: str, *arguments: codec.Argument) -> None:
+        """Tell the listeners something; it leaves with the next ``advance``."""
+        self._to_listeners(codec.encode(address, arguments))
 
     def listeners(self) -> tuple[Listener, ...]:
         """All who want notes, beats and bars from the player."""

@@ -1,36 +1,53 @@
-"""MIDI controllers in front of the session: what comes in is decoded, mapped and executed."""
+"""MIDI controllers in front of the session: what comes is decoded, learnt or mapped and executed; lights go back.
+
+Everything here is driven by messages and time; the shell carries what ``advance`` answers to the player.
+"""
+
+from collections.abc import Callable
 
 from autoloops_bridges.control.dispatch import Action
+from autoloops_bridges.control.feedback import Feedback
+from autoloops_bridges.control.learn import Learner, State, Status
 from autoloops_bridges.control.mapping import MidiMap, default_entries
-from autoloops_bridges.control.preset_files import preset_text
-from autoloops_bridges.control.rig import Rig
-from autoloops_bridges.control.rig_file import read_rig
 from autoloops_bridges.midi.controls import ControlDecoder
 from autoloops_bridges.midi.parse import ControlEvent
 from autoloops_bridges.processes.options import PlayOptions
+from autoloops_bridges.processes.rig_text import RigText
 from autoloops_engine.errors import AutoLoopsError, UsageError
-from autoloops_engine.messages import MidiIn
+from autoloops_engine.messages import MidiIn, PortsState, SendMidi
 from autoloops_engine.session.surface import Surface, Target, Values
+
+_PLAYING = Target("playing")
 
 
 class Controllers:
-    """Executes on the surface what controllers send.
+    """Executes on the surface what controllers send, and shows them what there is.
 
     Thread: the owner's only. Blocks: no.
+
+    Args:
+        options: What the performer asked for.
+        surface: What is acted on.
+        tell: Called with each step of MIDI learn.
 
     Attributes:
         remarks: A sentence for each thing to tell the performer about the rig file.
         refused: Moves that the surface refused.
+        learner: Learns mappings.
     """
 
-    def __init__(self, options: PlayOptions, surface: Surface) -> None:
+    def __init__(self, options: PlayOptions, surface: Surface, tell: Callable[[Status], None]) -> None:
         self.refused = 0
         self._options = options
         self._surface = surface
+        self._tell = tell
         self._decoder = ControlDecoder()
-        self._rig = Rig()
-        self.use(options.rig)
-        self.remarks = (*options.remarks, *self._rig.problems)
+        self._playing = False
+        self._arrivals: dict[str, int] = {}
+        self._rig = RigText(options.rig_file, options.rig, options.parts, self._remap)
+        self.learner = Learner(self._rig, tell)
+        self.remarks = (*options.remarks, *self._rig.rig.problems)
+        self._remap()
 
     @property
     def read(self) -> int:
@@ -42,17 +59,18 @@ class Controllers:
         """MIDI messages that were none."""
         return self._decoder.garbage
 
-    def use(self, text: str) -> None:
-        """Map by this rig file from now on."""
-        parts = self._options.parts
-        self._rig = rig = read_rig(text, parts, preset_text)
-        channels = {part: self._options.channels[part] for part in parts}
-        defaults = default_entries(channels, rig.takeover) if rig.defaults else []
-        self._map = MidiMap((rig.entries, rig.presets, defaults), self._present)
+    @property
+    def rig(self) -> str:
+        """The text of the rig file, with what was learnt."""
+        return self._rig.text
+
+    def take_up(self, rig: str) -> None:
+        """Go on with the mapping of a main process that died."""
+        self._rig.use(rig)
 
     def set_up(self, now_us: int) -> None:
         """Set what the rig file wants set before the start."""
-        for command in self._rig.values:
+        for command in self._rig.rig.values:
             try:
                 self._surface.set(command.target, command.values, now_us)
             except AutoLoopsError as error:
@@ -63,16 +81,56 @@ class Controllers:
         for event in self._decoder.receive(came):
             self._apply(event, now_us)
 
-    def advance(self, now_us: int) -> None:
-        """Do what messages ask for whose second half never came."""
+    def touched(self) -> None:
+        """Values changed."""
+        self._feedback.touched()
+
+    def playing(self, playing: bool) -> None:
+        """Time runs or stands still."""
+        if playing is not self._playing:
+            self._playing = playing
+            self._feedback.touched()
+
+    def ports(self, state: PortsState) -> None:
+        """Which ports there are; a controller that came back is told everything again."""
+        for name, arrivals in state.arrivals.items():
+            if arrivals != self._arrivals.get(name):
+                self._feedback.arrived(name)
+        self._arrivals = dict(state.arrivals)
+
+    def player_came(self) -> None:
+        """Another player has the ports: what it opens is told everything."""
+        self._arrivals.clear()
+
+    def advance(self, now_us: int) -> list[SendMidi]:
+        """Do what has become due; what to send to controllers."""
         for event in self._decoder.advance(now_us):
             self._apply(event, now_us)
+        self.learner.advance(now_us)
+        for failure in self._rig.take_failures():
+            self._tell(Status(State.FAILED, "", "", failure))
+        return self._feedback.advance(now_us)
 
     def next_deadline_us(self) -> int | None:
         """When ``advance`` has something to do; none: nothing waits."""
-        return self._decoder.next_deadline_us()
+        deadlines_us = (each.next_deadline_us() for each in (self._decoder, self.learner, self._feedback))
+        return min((deadline_us for deadline_us in deadlines_us if deadline_us is not None), default=None)
+
+    def _remap(self) -> None:
+        """Map by another rig file."""
+        rig = self._rig.rig
+        channels = {part: self._options.channels[part] for part in self._options.parts}
+        defaults = default_entries(channels, rig.takeover) if rig.defaults else []
+        self._map = MidiMap((rig.entries, rig.presets, defaults), self._present)
+        self._feedback = Feedback((*rig.entries, *rig.presets), self._present)
+        for name in self._arrivals:
+            self._feedback.arrived(name)
 
     def _apply(self, event: ControlEvent, now_us: int) -> None:
+        if self.learner.listens:
+            self.learner.hear(event)
+            return
+        self._feedback.heard(event, now_us)
         for command in self._map.apply(event):
             try:
                 if command.action is Action.SET:
@@ -83,6 +141,8 @@ class Controllers:
                 self.refused += 1
 
     def _present(self, target: Target) -> Values | None:
+        if target == _PLAYING:
+            return (self._playing,)
         try:
             return self._surface.get(target)
         except UsageError:

@@ -11,6 +11,8 @@ from pathlib import Path
 from typing import Final
 
 from autoloops_bridges.clock import monotonic_us, wall_us
+from autoloops_bridges.control.console import Console
+from autoloops_bridges.control.learn import Status
 from autoloops_bridges.osc.edge import Datagram, OscEdge
 from autoloops_bridges.osc.ntp import NtpClock
 from autoloops_bridges.processes.birth import Born, be_born
@@ -88,8 +90,9 @@ class MainProcess:
         self._view = self._open_view()
         self._midi_port = ""
         osc, midi = self._view.surface(self._osc_client), self._view.surface(lambda: self._midi_port)
-        self._edge = OscEdge(osc, self._clock, static, lambda: flat(self._figures()))
-        self._controllers = Controllers(born.options, midi)
+        self._controllers = Controllers(born.options, midi, self._tell_learning)
+        console = Console(osc, self._controllers.learner, self._controllers.touched)
+        self._edge = OscEdge(console, self._clock, static, lambda: flat(self._figures()))
         self._answers: deque[Decoded | Failed] = deque()
         self._worker = InferenceWorker(self._on_answer, monotonic_us)
         self._loader = ModelLoader(self._wake_up)
@@ -105,6 +108,10 @@ class MainProcess:
         return open_view(
             Scene(self._options, osc, self._session, self._stats, self._budget, self._listening, unpitched)
         )
+
+    def _tell_learning(self, status: Status) -> None:
+        self._edge.tell("/al/learn/status", status.state.value, status.address, status.control, status.text)
+        self._view.line(f"Learning {status.address}: {status.text}")
 
     def _listening(self) -> int:
         return len(self._edge.listeners())
@@ -155,6 +162,7 @@ class MainProcess:
             self._wire.send(encode(Ask()))
             return
         self._session.restore(left.session)
+        self._controllers.take_up(left.rig)
         for listener in left.listeners:
             self._edge.adopt(listener, monotonic_us())
         self._view.line("The main process was replaced; the session goes on.")
@@ -165,7 +173,7 @@ class MainProcess:
 
     def _leave(self) -> Left:
         models = {part.setup.name: part.path for part in self._parts}
-        return Left(self._session.state(), self._edge.listeners(), models)
+        return Left(self._session.state(), self._edge.listeners(), models, self._controllers.rig)
 
     def _wait(self) -> None:
         now_us = monotonic_us()
@@ -202,7 +210,8 @@ class MainProcess:
             self._diary.counted(self._figures(), self._edge.last_refusal)
         if self._greet_by_us is not None and now_us >= self._greet_by_us:
             self._greet(None)
-        self._controllers.advance(now_us)
+        for light in self._controllers.advance(now_us):
+            self._wire.send(encode(light))
         self._session.advance(now_us)
         self._send_all(self._edge.advance(now_us))
         self._carry(now_us)
@@ -290,6 +299,7 @@ class MainProcess:
                 self._diary.froze(report, self._session.misses)
             case TransportState():
                 self._edge.transport(report)
+                self._controllers.playing(report.playing)
                 if self._start_unless_playing:
                     self._start_unless_playing = False
                     if not report.playing:
@@ -303,11 +313,13 @@ class MainProcess:
                 # Behind what the session hands over: a player that took over knows no listeners and no end.
                 self._carry(now_us)
                 self._wire.send(encode(SetListeners(self._edge.listeners())))
+                self._controllers.player_came()
                 self._send_end()
                 self._stats.restarts += 1
                 self._diary.restarted("player", generation)
                 self._view.line("The player was replaced; its notes were ended, the music goes on.")
             case PortsState():
+                self._controllers.ports(report)
                 self._diary.ports(report)
                 self._greet(report)
             case Ended():

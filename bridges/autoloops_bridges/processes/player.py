@@ -10,7 +10,7 @@ import signal
 import socket
 import sys
 from bisect import bisect_right
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -22,7 +22,7 @@ from autoloops_bridges.osc.ntp import NtpClock
 from autoloops_bridges.osc.sink import sinks_for
 from autoloops_bridges.processes.birth import Born, be_born
 from autoloops_bridges.processes.book import LedgeredSink
-from autoloops_bridges.processes.ports import News, watch_ports
+from autoloops_bridges.processes.ports import Ends, News, watch_ports
 from autoloops_bridges.processes.realtime import claim_realtime
 from autoloops_bridges.processes.shared import Shared
 from autoloops_bridges.processes.sources import open_source
@@ -33,6 +33,7 @@ from autoloops_engine.messages import (
     PlayerStats,
     PortsState,
     Quit,
+    SendMidi,
     SetListeners,
     ToPlayer,
     decode_to_player,
@@ -79,6 +80,7 @@ class PlayerProcess:
         self._sinks: dict[str, LedgeredSink] = {}
         self._sink: MidiSink | None = None
         self._source: MidiSource | None = None
+        self._rig: Mapping[str, Ends] = {}
         self._watch = watch_ports(born.options, self._shared.connections, self._wake_up)
         self._ports = PortsState((), (), ())
         self._events = 0
@@ -118,7 +120,11 @@ class PlayerProcess:
         if news.sink is not None and news.sink is not self._sink:
             self._attach(_MIDI, news.sink, NoteLedger(self._shared.ledger))
             self._sinks[_MIDI].end_left_over(now_us)
-        self._sink, self._source = news.sink, news.source
+        for name, ends in self._rig.items():
+            for old, new in zip(ends, news.rig[name], strict=True):
+                if old is not None and old is not new:
+                    self._watch.let_go(old)
+        self._sink, self._source, self._rig = news.sink, news.source, news.rig
         self._ports = news.state
 
     def run(self) -> None:
@@ -168,6 +174,10 @@ class PlayerProcess:
     def _handle(self, message: ToPlayer, now_us: int) -> None:
         if isinstance(message, SetListeners):
             self._set_listeners(message, now_us)
+        elif isinstance(message, SendMidi):
+            ends = self._rig.get(message.port)
+            if ends is not None and ends.sink is not None:
+                ends.sink.send_raw(message.data)
         elif isinstance(message, Ask):
             self._wire.send(encode(self._ports))
         elif isinstance(message, Quit):
@@ -238,6 +248,9 @@ class PlayerProcess:
                         # Main would only do again what the clock does here.
                         continue
                 self._wire.send(encode(message))
+        for name, ends in self._rig.items():
+            for message in ends.source.read() if ends.source is not None else ():
+                self._wire.send(encode(replace(message, port=name)))
 
     def _report(self, now_us: int) -> None:
         if now_us < self._observe_us:

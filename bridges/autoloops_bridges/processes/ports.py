@@ -12,16 +12,25 @@ Whatever may block happens on the helper; the timing thread only swaps the port 
 import contextlib
 import queue
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final, Generic, NamedTuple, Protocol, TypeVar
 
 import msgspec
 from msgspec import Struct
+from msgspec.structs import replace
 
 from autoloops_bridges.clock import monotonic_us
 from autoloops_bridges.midi.names import NONE
-from autoloops_bridges.midi.ports import MidiPort, MidiSink, MidiSource, open_input, open_output
+from autoloops_bridges.midi.ports import (
+    MidiPort,
+    MidiSink,
+    MidiSource,
+    OpenedInput,
+    OpenedOutput,
+    open_input,
+    open_output,
+)
 from autoloops_bridges.processes.options import PlayOptions
 from autoloops_engine.errors import PortError
 from autoloops_engine.messages import PortsState
@@ -30,6 +39,8 @@ from autoloops_engine.units import US_PER_MS, US_PER_S
 # Of the second that a port may take to be found again, most is for the system itself.
 LOOK_S: Final = 0.25
 RETRY_US: Final = 500 * US_PER_MS
+# A controller that was left at home: each try costs its MIDI system something.
+RARE_RETRY_US: Final = 2 * US_PER_S
 # What a MIDI system may take to answer; one that is started or killed at the wrong moment never does.
 STUCK_US: Final = 10 * US_PER_S
 _LEAVE_S: Final = 0.5
@@ -51,20 +62,29 @@ class Record(Protocol):
 class Cables(Struct, frozen=True):
     """The connections of both ports; they hold for a successor that is asked for the same ports.
 
-    None: the port was never open.
+    None: the port was never open. ``others`` has those of the rig's ports by title, with what was asked for.
     """
 
     asked: tuple[str, str]
     outputs: tuple[str, ...] | None = None
     inputs: tuple[str, ...] | None = None
+    others: dict[str, tuple[str, tuple[str, ...] | None]] = {}
+
+
+class Ends(NamedTuple):
+    """The two ports of a controller, as far as they are there."""
+
+    sink: MidiSink | None
+    source: MidiSource | None
 
 
 class News(NamedTuple):
-    """The ports as they are from now on, and what to tell of them."""
+    """The ports as they are from now on, and what to tell of them; those of the rig file by name."""
 
     sink: MidiSink | None
     source: MidiSource | None
     state: PortsState
+    rig: Mapping[str, Ends]
 
 
 @dataclass(slots=True)
@@ -78,6 +98,8 @@ class Slot(Generic[P]):
         cables: Its connections, as last seen; None: it was never open.
         port: The port, if it is open.
         leaving: The port whose system died, until the timing thread has let go of it.
+        openings: How often it was opened.
+        retry_us: How long after a failure it is tried again.
     """
 
     title: str
@@ -89,6 +111,13 @@ class Slot(Generic[P]):
     lost: str = ""
     due_us: int = 0
     tried: bool = False
+    openings: int = 0
+    retry_us: int = RETRY_US
+
+    @property
+    def arrivals(self) -> int:
+        """How often the port or its other end has come; 0: it is not there."""
+        return self.openings + self.port.joined if self.port is not None else 0
 
     def look(self, now_us: int) -> tuple[str, ...]:
         """See whether the port is still there and mend its connections; what to tell."""
@@ -108,29 +137,40 @@ class Slot(Generic[P]):
         if self.port is not None or self.asked == NONE or now_us < self.due_us:
             return ()
         first, self.tried = not self.tried, True
-        self.due_us = now_us + RETRY_US
+        self.due_us = now_us + (RETRY_US if self.lost else self.retry_us)
         self.port, remarks = self.open(self.asked, self.cables)
         if self.port is None:
             # Why it fails is said once, and that it is tried again and again is no news.
             return remarks if first else ()
+        self.openings += 1
         self.cables = self.port.cables
         return remarks if first else (f"{self.title} {self.port.name} is {'back' if self.lost else 'there now'}.",)
 
 
+RigSlots = Mapping[str, tuple[Slot[MidiSink], Slot[MidiSource]]]
+
+
 class PortKeeper:
-    """Keeps two ports open. Thread: one only, but for ``let_go``. Blocks: as long as a MIDI system takes.
+    """Keeps ports open. Thread: one only, but for ``let_go``. Blocks: as long as a MIDI system takes.
 
     Args:
         output: The place of the port to play to.
         source: The place of the port to listen to.
         record: Where the connections are kept; those of a process that died are taken up.
+        rig: The places of the ports of the rig file, by name.
     """
 
-    def __init__(self, output: Slot[MidiSink], source: Slot[MidiSource], record: Record) -> None:
+    def __init__(
+        self, output: Slot[MidiSink], source: Slot[MidiSource], record: Record, rig: RigSlots | None = None
+    ) -> None:
         self._output = output
         self._source = source
+        self._rig = rig or {}
+        self._others = [slot for pair in self._rig.values() for slot in pair]
+        self._slots = (output, source, *self._others)
         self._record = record
         self._asked = (output.asked, source.asked)
+        self._asked_of = {slot.title: slot.asked for slot in self._others}
         self._released: queue.SimpleQueue[MidiPort] = queue.SimpleQueue()
         self._told: PortsState | None = None
         self._failures: set[str] = set()
@@ -141,6 +181,10 @@ class PortKeeper:
             return
         if left.asked == self._asked:
             output.cables, source.cables = left.outputs, left.inputs
+        for slot in self._others:
+            asked, cables = left.others.get(slot.title, ("", None))
+            if asked == slot.asked:
+                slot.cables = cables
 
     def let_go(self, port: MidiPort) -> None:
         """The timing thread uses this port no more; any thread may say so."""
@@ -149,26 +193,27 @@ class PortKeeper:
     def turn(self, now_us: int) -> News | None:
         """Look after the ports; what has changed, if anything has."""
         self._close_released()
-        remarks = [*self._attempt(self._output.look, now_us), *self._attempt(self._source.look, now_us)]
+        remarks = [remark for slot in self._slots for remark in self._attempt(slot.look, now_us)]
         if self._may_open():
-            remarks += self._attempt(self._output.try_open, now_us)
-            remarks += self._attempt(self._source.try_open, now_us)
+            remarks += [remark for slot in self._slots for remark in self._attempt(slot.try_open, now_us)]
         self._keep()
         sink, source = self._output.port, self._source.port
-        names = (sink.name,) if sink is not None else (), (source.name,) if source is not None else ()
-        state = PortsState(*names, tuple(dict.fromkeys(remarks)))
-        if not remarks and self._told is not None and names == (self._told.outputs, self._told.inputs):
+        rig = {name: Ends(output.port, source.port) for name, (output, source) in self._rig.items()}
+        names = _names([sink, *(ends.sink for ends in rig.values())], [source, *(ends.source for ends in rig.values())])
+        arrivals = {name: output.arrivals for name, (output, _) in self._rig.items() if output.arrivals}
+        state = PortsState(*names, tuple(dict.fromkeys(remarks)), arrivals)
+        if not remarks and self._told is not None and replace(state, remarks=self._told.remarks) == self._told:
             return None
         self._told = state
-        return News(sink, source, state)
+        return News(sink, source, state, rig)
 
     def close(self) -> None:
         """Close everything after an orderly end: nothing is left to be taken up."""
         self._close_released()
-        for port in (self._output.port, self._output.leaving, self._source.port, self._source.leaving):
+        for port in [port for slot in self._slots for port in (slot.port, slot.leaving)]:
             if port is not None:
                 with contextlib.suppress(Exception):
-                    # The other port is closed all the same.
+                    # The other ports are closed all the same.
                     port.close()
         self._record.write(b"")
 
@@ -188,10 +233,9 @@ class PortKeeper:
 
     def _may_open(self) -> bool:
         """No port may be opened while one whose system died is not closed, nor after a frail one was."""
-        slots = (self._output, self._source)
-        if any(slot.leaving is not None for slot in slots):
+        if any(slot.leaving is not None for slot in self._slots):
             return False
-        return self._told is None or not any(slot.port is not None and slot.port.frail for slot in slots)
+        return self._told is None or not any(slot.port is not None and slot.port.frail for slot in self._slots)
 
     def _close_released(self) -> None:
         while not self._released.empty():
@@ -199,13 +243,13 @@ class PortKeeper:
             with contextlib.suppress(Exception):
                 # Its system is gone, whatever the driver says.
                 port.close()
-            if port is self._output.leaving:
-                self._output.leaving = None
-            if port is self._source.leaving:
-                self._source.leaving = None
+            for slot in self._slots:
+                if port is slot.leaving:
+                    slot.leaving = None
 
     def _keep(self) -> None:
-        kept = msgspec.json.encode(Cables(self._asked, self._output.cables, self._source.cables))
+        others = {slot.title: (self._asked_of[slot.title], slot.cables) for slot in self._others}
+        kept = msgspec.json.encode(Cables(self._asked, self._output.cables, self._source.cables, others))
         if kept != self._kept:
             self._record.write(kept)
             self._kept = kept
@@ -282,12 +326,31 @@ def watch_ports(options: PlayOptions, record: Record, wake: Callable[[], None]) 
     """
     api, look_now = options.midi_api, threading.Event()
 
-    def open_sink(name: str, former: tuple[str, ...] | None) -> tuple[MidiSink | None, tuple[str, ...]]:
-        return open_output(api, name, former, look_now.set)
+    def output(title: str, asked: str, own: str = "") -> Slot[MidiSink]:
+        def opened(name: str, former: tuple[str, ...] | None) -> OpenedOutput:
+            return open_output(api, name, former, look_now.set, own)
 
-    def open_source(name: str, former: tuple[str, ...] | None) -> tuple[MidiSource | None, tuple[str, ...]]:
-        return open_input(api, name, wake, former, look_now.set)
+        return Slot(title, asked, opened, retry_us=RARE_RETRY_US if own else RETRY_US)
 
-    output = Slot("MIDI out", options.midi_out, open_sink)
-    source = Slot("MIDI in", options.midi_in, open_source)
-    return PortWatch(PortKeeper(output, source, record), wake, look_now)
+    def source(title: str, asked: str, own: str = "") -> Slot[MidiSource]:
+        def opened(name: str, former: tuple[str, ...] | None) -> OpenedInput:
+            return open_input(api, name, wake, former, look_now.set, own)
+
+        return Slot(title, asked, opened, retry_us=RARE_RETRY_US if own else RETRY_US)
+
+    rig = {
+        port.name: (
+            output(f"MIDI out {port.name}", port.output, port.name),
+            source(f"MIDI in {port.name}", port.input, port.name),
+        )
+        for port in options.ports
+    }
+    main = output("MIDI out", options.midi_out), source("MIDI in", options.midi_in)
+    return PortWatch(PortKeeper(*main, record, rig), wake, look_now)
+
+
+def _names(
+    sinks: Sequence[MidiSink | None], sources: Sequence[MidiSource | None]
+) -> tuple[tuple[str, ...], tuple[str, ...]]:
+    outputs, inputs = (tuple(port.name for port in ports if port is not None) for ports in (sinks, sources))
+    return outputs, inputs

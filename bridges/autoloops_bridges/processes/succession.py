@@ -31,11 +31,13 @@ class Left(Struct, frozen=True):
         session: Everything that was set.
         listeners: Who listens over OSC.
         models: By part, where its bundle lies.
+        rig: The text of the rig file, with what was learnt.
     """
 
     session: SessionState
     listeners: tuple[Listener, ...]
     models: dict[str, str]
+    rig: str
 
 
 class Keeper:

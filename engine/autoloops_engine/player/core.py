@@ -23,6 +23,7 @@ from autoloops_engine.messages import (
     OfferBar,
     Panic,
     Quit,
+    SendMidi,
     SetFreezeLead,
     SetListeners,
     SetMultiple,
@@ -145,8 +146,8 @@ class Player:
                 self.dropped += 1
             case Adopt():
                 self._adopt(message, now_us)
-            case SetListeners():
-                # Listeners are sinks: the shell attaches and detaches them.
+            case SetListeners() | SendMidi():
+                # Sinks are the shell's: it attaches and detaches listeners, and sends what is no music.
                 pass
             case _:
                 assert_never(message)

@@ -9,7 +9,7 @@ from hypothesis import strategies as st
 
 from autoloops_bridges.control.dispatch import Action, Command, Refusal, Router, address_of
 from autoloops_bridges.control.reference import reference_markdown
-from autoloops_bridges.control.vocabulary import RESERVED, TABLE, Direction, Kind, Row, is_part_name
+from autoloops_bridges.control.vocabulary import RESERVED, TABLE, Direction, Kind, Row, Type, is_part_name
 from autoloops_engine.session.surface import Target
 
 
@@ -175,6 +175,9 @@ def test_values_of_a_command_are_within_the_ranges_of_the_table(row: Row, argume
     if isinstance(result, Command) and result.action is Action.SET:
         argument = row.arguments[0]
         for value in result.values:
+            if argument.type in {Type.STRING, Type.ANY}:
+                assert not argument.choices or value in argument.choices
+                continue
             assert isinstance(value, (int, float))
             assert math.isfinite(value)
             assert argument.low is None or value >= argument.low

@@ -11,7 +11,7 @@ from autoloops_engine.units import US_PER_S
 def test_what_is_too_long_to_be_kept_is_told_once_and_what_was_kept_stays(tmp_path: Path) -> None:
     shared = Shared(tmp_path / "engine.bin")
     models = {"melody": "a"}
-    keeper = Keeper(shared, lambda: Left(SessionState(1, 120.0, {}, None), (), dict(models)))
+    keeper = Keeper(shared, lambda: Left(SessionState(1, 120.0, {}, None), (), dict(models), ""))
     assert keeper.advance(0) == ()
     told: list[str] = []
     for second in range(1, 4):

@@ -23,6 +23,8 @@ class FakePort:
         self.cables = cables
         self.frail = frail
         self.lead_us = 0
+        self.joined = 0
+        self.sent: list[bytes] = []
         self.closed = False
         self.remarks: tuple[str, ...] = ()
         self.failure: Exception | None = None
@@ -35,6 +37,9 @@ class FakePort:
 
     def send(self, event: Event, now_us: int) -> None:
         """Nobody listens."""
+
+    def send_raw(self, data: bytes) -> None:
+        self.sent.append(data)
 
     def flush(self, now_us: int) -> None:
         """Nobody listens."""

@@ -1,0 +1,74 @@
+"""The session as OSC clients have it: beside the surface there are MIDI learn and the lights of controllers."""
+
+from collections.abc import Callable
+from typing import Final
+
+from autoloops_bridges.control.dispatch import address_of
+from autoloops_bridges.control.learn import Learner
+from autoloops_engine.session.surface import Surface, Target, Values
+
+_LEARN: Final = "learn"
+
+
+class Console:
+    """Hands everything on to ``surface`` but what belongs to the mapping.
+
+    Thread: the owner's only. Blocks: no.
+
+    Args:
+        surface: What is really acted on.
+        learner: What learns.
+        changed: Called when values changed.
+    """
+
+    def __init__(self, surface: Surface, learner: Learner, changed: Callable[[], None]) -> None:
+        self._surface = surface
+        self._learner = learner
+        self._changed = changed
+
+    def parts(self) -> tuple[str, ...]:
+        """See ``Surface``."""
+        return self._surface.parts()
+
+    def attributes(self, part: str) -> tuple[str, ...]:
+        """See ``Surface``."""
+        return self._surface.attributes(part)
+
+    def targets(self) -> tuple[Target, ...]:
+        """See ``Surface``."""
+        return self._surface.targets()
+
+    def get(self, target: Target) -> Values:
+        """See ``Surface``."""
+        return self._surface.get(target)
+
+    def set(self, target: Target, values: Values, now_us: int) -> None:
+        """See ``Surface``; what is set is what MIDI learn takes for touched."""
+        self._surface.set(target, values, now_us)
+        self._learner.touched(address_of(target), now_us)
+
+    def act(self, target: Target, values: Values, now_us: int) -> None:
+        """See ``Surface``."""
+        noun, _, verb = target.name.partition("/")
+        if target.part or noun != _LEARN:
+            self._surface.act(target, values, now_us)
+            return
+        words = [str(value) for value in values]
+        match verb:
+            case "":
+                self._learner.begin(words[0] if words else "", values[1:], now_us)
+            case "replace" | "both":
+                self._learner.decide(replace=verb == "replace")
+            case "cancel":
+                self._learner.cancel()
+            case "undo":
+                self._learner.undo()
+            case "forget":
+                self._learner.forget(words[0])
+
+    def touched(self) -> tuple[Target, ...]:
+        """See ``Surface``; the lights of controllers follow."""
+        touched = self._surface.touched()
+        if touched:
+            self._changed()
+        return touched
