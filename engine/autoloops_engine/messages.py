@@ -209,11 +209,14 @@ class TransportState(Struct, frozen=True, tag=True):
         """The master's line."""
         return Timeline(self.ns_per_beat, self.position_ub, self.time_us, self.ramp_ub, self.to_ns_per_beat)
 
+    @property
+    def song(self) -> SongLine:
+        """Where the song is at any time, while time runs."""
+        return SongLine(self.line, self.gearing, self.nudge)
+
     def song_at(self, time_us: int) -> int:
-        """Where the song is, in micro-beats from the start of bar 1."""
-        if not self.playing:
-            return self.gearing.song_at(self.position_ub)
-        return SongLine(self.line, self.gearing, self.nudge).position_at(time_us)
+        """Where the song is, in micro-beats from the start of bar 1; while stopped, where it stands."""
+        return self.song.position_at(time_us) if self.playing else self.gearing.song_at(self.position_ub)
 
 
 class Frozen(Struct, frozen=True, tag=True):

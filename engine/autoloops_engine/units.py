@@ -21,6 +21,10 @@ STEP_UB: Final = UB_PER_BEAT // STEPS_PER_BEAT
 BAR_UB: Final = BEATS_PER_BAR * UB_PER_BEAT
 MIN_TEMPO_BPM: Final = 20.0
 MAX_TEMPO_BPM: Final = 999.0
+MAX_RAMP_BEATS: Final = 1_024.0
+MAX_POSITION_BEATS: Final = 100_000.0
+MAX_NUDGE_MS: Final = 1_000.0
+MAX_OFFSET_MS: Final = 500.0
 # Coordinates have a standard deviation of 1 under a model's prior: what lies beyond this is a mistake.
 MAX_COORDINATE: Final = 100.0
 

@@ -10,7 +10,17 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
-from autoloops_engine.units import MAX_COORDINATE, MAX_TEMPO_BPM, MIN_TEMPO_BPM
+from autoloops_engine.time.gearing import MULTIPLES
+from autoloops_engine.time.swing import MOST_PERCENT, STRAIGHT_PERCENT
+from autoloops_engine.units import (
+    MAX_COORDINATE,
+    MAX_NUDGE_MS,
+    MAX_OFFSET_MS,
+    MAX_POSITION_BEATS,
+    MAX_RAMP_BEATS,
+    MAX_TEMPO_BPM,
+    MIN_TEMPO_BPM,
+)
 
 PART_NAME: Final = re.compile(r"[a-z][a-z0-9_-]*")
 MAX_INT: Final = 2**31 - 1
@@ -103,6 +113,7 @@ _WHEN = Argument(
     choices=("now", "beat", "bar", "2bars", "4bars", "loop"),
     optional=True,
 )
+_GRID = Argument("grid", Type.INT, 8, 16, optional=True)
 _PITCH = Argument("pitch", Type.INT, 0, 127, "MIDI note number")
 _VELOCITY = Argument("velocity", Type.INT, 1, 127, "MIDI velocity")
 _BEATS = Argument("beats", Type.FLOAT, 0, None, "beats")
@@ -134,10 +145,42 @@ _WHOLE: Final = (
     _verb("/al/continue", "Play on from here."),
     _verb("/al/stop", "Stop here and end every note."),
     _verb("/al/panic", "End every note on every channel, sounding or not, and play on."),
-    _value(
+    Row(
         "/al/tempo",
-        Argument("bpm", Type.FLOAT, MIN_TEMPO_BPM, MAX_TEMPO_BPM, "BPM", 120.0),
-        "The tempo, changed at once without a jump of the position.",
+        Kind.VALUE,
+        Direction.BOTH,
+        (
+            Argument("bpm", Type.FLOAT, MIN_TEMPO_BPM, MAX_TEMPO_BPM, "BPM", 120.0),
+            Argument("beats", Type.FLOAT, 0, MAX_RAMP_BEATS, "beats", optional=True),
+        ),
+        "The tempo, changed without a jump of the position: at once, or evenly so that it is reached so many beats "
+        "later (`/al/tempo 128 8`). A ramp counts beats, so it stands still while the song does; another tempo ends "
+        "it. Answered and echoed without `beats`.",
+    ),
+    _value(
+        "/al/position",
+        Argument("beats", Type.FLOAT, 0, MAX_POSITION_BEATS, "beats"),
+        "Where the song is, in beats from bar 1 = 0; setting it goes there, while playing too.",
+    ),
+    _verb(
+        "/al/tap",
+        "Tap tempo: the third tap and each one after it set the tempo. A pause begins a new count; a tap left out, a "
+        "slip and the bounce of a pad do no harm.",
+    ),
+    _verb(
+        "/al/nudge",
+        "Everything sounds so much later from here on (negative: earlier), reached little by little so that nothing "
+        "is heard to jump; nudges add up. Whoever follows a master stays that far off it.",
+        Argument("ms", Type.FLOAT, -MAX_NUDGE_MS, MAX_NUDGE_MS, "ms"),
+    ),
+    Row(
+        "/al/swing",
+        Kind.VALUE,
+        Direction.BOTH,
+        (Argument("percent", Type.FLOAT, STRAIGHT_PERCENT, MOST_PERCENT, "%", STRAIGHT_PERCENT), _GRID),
+        "Swing of every part that has none of its own: where the second of two notes falls, from 50 (straight) over "
+        "66.7 (triplets) to 75, for eighths (grid 8) or sixteenths (16); while playing from the next beat on. "
+        "`/al/PART/bar` tells what is written, straight; `/al/PART/note` comes when it sounds.",
     ),
     _verb(
         "/al/ping",
@@ -165,6 +208,12 @@ _WHOLE: Final = (
         Argument("words", Type.STRING, default="off", many=True),
         "Chord progression, as in `Am7 | Dm7 G7`, or `off`: chords of a bar share it evenly, and it begins again when "
         "it is through. Notes on a beat are chord tones; those between may be of the scale too, if one is set.",
+    ),
+    _value(
+        "/al/sync/multiple",
+        Argument("multiple", Type.FLOAT, min(MULTIPLES), max(MULTIPLES), "", 1.0),
+        "0.5, 1 or 2 times the tempo of the master, or of ourselves with `--sync internal`; while playing from the "
+        "next bar line of both on, so that bar lines go on falling together.",
     ),
 )
 
@@ -288,6 +337,19 @@ _PART: Final = (
         "together do from the beginning. `none`: a point of its own again.",
     ),
     _value("/al/PART/length", Argument("bars", Type.INT, 1, 64, "bars"), "Length of the loop."),
+    Row(
+        "/al/PART/swing",
+        Kind.VALUE,
+        Direction.BOTH,
+        (Argument("percent", Type.FLOAT, 0, MOST_PERCENT, "%"), _GRID),
+        "Swing of this part, as `/al/swing`; below 50: that of the whole rig again.",
+    ),
+    _value(
+        "/al/PART/offset",
+        Argument("ms", Type.FLOAT, -MAX_OFFSET_MS, MAX_OFFSET_MS, "ms", 0.0),
+        "How much later the part plays than the song (negative: earlier); while playing it gets there little by "
+        "little.",
+    ),
     _verb(
         "/al/PART/fire",
         "Launch: `new` a new point and seed, `vary` one near by, `again` the same from its start.",
@@ -315,6 +377,21 @@ _OUT: Final = (
         "lateness and decode times in ms, OSC and MIDI messages, what was refused or dropped, what waits in queues. "
         "Whole numbers come as integers; names may be added.",
         repeated=0,
+    ),
+    Row(
+        "/al/sync/state",
+        Kind.VALUE,
+        Direction.OUT,
+        (
+            Argument("source", Type.STRING),
+            Argument("tempo", Type.FLOAT, None, None, "BPM"),
+            Argument("phase_ms", Type.FLOAT, None, None, "ms"),
+            Argument("jitter_ms", Type.FLOAT, 0, None, "ms"),
+            Argument("locked", Type.BOOL, 0, 1),
+            Argument("peers", Type.INT, 0, None),
+        ),
+        "How following goes: who gives the tempo, the master's tempo, how far we are ahead of it, how much it jitters, "
+        "whether we are locked to it, and how many others are there. Sent when it changes; without arguments it asks.",
     ),
     _stream("/al/beat", "A beat begins.", Argument("n", Type.INT, 1, None, "beats, from 1")),
     _stream("/al/bar", "A bar begins.", Argument("n", Type.INT, 1, None, "bars, from 1")),
@@ -354,10 +431,7 @@ _OUT: Final = (
 TABLE: Final[tuple[Row, ...]] = (*_WHOLE, *_LEARN, *_PART, *_OUT)
 
 # Words of addresses to come are kept free beside those in use, so that no rig breaks when they arrive.
-_TO_COME: Final = (
-    "back chords clock keep link map model morph none nudge part parts position redo replay scale slot solo swing tap "
-    "undo"
-)
+_TO_COME: Final = "back chords clock keep link map model morph none part parts redo replay scale slot solo undo"
 RESERVED: Final = frozenset({row.segments[0] for row in TABLE} - {"PART"} | set(_TO_COME.split()))
 
 

@@ -51,9 +51,9 @@ class Rehearsal:
 
     def run_to(self, position_ub: int) -> None:
         """Play on up to a position of the song that is ahead; time must be running."""
-        while (left_ub := position_ub - self.watch.position_ub(self.now_us)) > 0:
+        while self.watch.position_ub(self.now_us) < position_ub:
             assert self.watch.transport is not None
-            self.run_until(self.now_us + 1 + left_ub * self.watch.transport.ns_per_beat // 1_000_000_000)
+            self.run_until(max(self.now_us + 1, self.watch.transport.song.time_of(position_ub)))
 
     def shown(self) -> Snapshot:
         """What the view shows at this moment."""

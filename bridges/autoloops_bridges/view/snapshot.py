@@ -13,7 +13,7 @@ from autoloops_engine.messages import FromPlayer, Frozen, OfferBar, PlayerStats,
 from autoloops_engine.notes import Bar
 from autoloops_engine.session.core import Session
 from autoloops_engine.session.surface import Target, Values
-from autoloops_engine.time.timeline import Timeline, bar_of
+from autoloops_engine.time.timeline import bar_of
 from autoloops_engine.units import BAR_UB
 
 # The range of a piano roll is that of so many bars, so that it does not jump at every bar line.
@@ -148,12 +148,7 @@ class Watch:
 
     def position_ub(self, now_us: int) -> int:
         """Where the song is."""
-        state = self.transport
-        if state is None:
-            return 0
-        if not state.playing:
-            return max(0, state.position_ub)
-        return max(0, Timeline(state.ns_per_beat, state.position_ub, state.time_us).position_at(now_us))
+        return max(0, self.transport.song_at(now_us)) if self.transport is not None else 0
 
     def margin_us(self) -> int | None:
         """See ``Snapshot``."""

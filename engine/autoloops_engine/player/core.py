@@ -248,11 +248,11 @@ class Player:
             case Locate(position_ub=position_ub):
                 self._go_to(self._course.gearing.jumped_to(position_ub), now_us)
             case SetTempo(tempo_bpm=tempo_bpm, ramp_ub=ramp_ub):
-                self._course.set_tempo(ns_per_beat(tempo_bpm), ramp_ub, now_us, playing=self._playing)
+                self._course.set_tempo(ns_per_beat(tempo_bpm), ramp_ub, now_us)
             case NudgeBy(shift_us=shift_us):
                 self._course.nudge = self._course.nudge.by(shift_us, now_us + self._lead_us())
             case SetMultiple(multiple=multiple):
-                self._course.shift_gear(multiple, self._untold_us(now_us), playing=self._playing)
+                self._course.shift_gear(multiple, self._untold_us(now_us))
         self._report(now_us)
 
     def _go_to(self, master_ub: int, now_us: int) -> None:
@@ -341,8 +341,7 @@ class Player:
         state = message.state
         self._waiting = False
         self._epoch = state.epoch
-        self._course.gearing, self._course.nudge = state.gearing, state.nudge
-        self._course.leave(state.line)
+        self._course.adopt(state)
         self._playing = state.playing
         self._from_ub = state.song_at(now_us)
         self._rolled_ub = self._from_ub
@@ -368,7 +367,7 @@ class Player:
     def _report(self, now_us: int) -> None:
         if not self._waiting:
             self._course.told = self.line
-            self._tell_us = self._course.tell_us(now_us) if self._playing else None
+            self._tell_us = self._course.tell_us(now_us)
             self._messages.append(self.state(now_us))
 
     # -- bars ------------------------------------------------------------------------------------------------------

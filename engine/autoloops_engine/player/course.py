@@ -4,6 +4,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
+from autoloops_engine.messages import TransportState
 from autoloops_engine.sync.slew import error_us, lead_back
 from autoloops_engine.time.gearing import Gearing, geared
 from autoloops_engine.time.nudge import Nudge
@@ -25,6 +26,7 @@ class Course:
     Attributes:
         gearing: The song's beats against the master's.
         nudge: How much later everything sounds.
+        running: Whether time runs; else the song stands at the line's known point, and a ramp stands still.
         told: The line that others were told last.
     """
 
@@ -34,6 +36,7 @@ class Course:
         self._meets_us = 0
         self.gearing = Gearing()
         self.nudge = Nudge()
+        self.running = False
         self.told = line
 
     @property
@@ -60,30 +63,34 @@ class Course:
         """The song's position while time stands still: that of the line's known point."""
         return self.gearing.song_at(self._line.position_ub)
 
-    def set_tempo(self, ns_per_beat: int, ramp_ub: int, now_us: int, *, playing: bool) -> None:
-        """Another tempo of our own, at once or over so many micro-beats; a ramp waits while time stands still."""
-        at_us = self.nudge.line_us(now_us) if playing else self._line.time_us
-        self.leave(self._line.with_ramp(ns_per_beat, ramp_ub, at_us))
+    def set_tempo(self, ns_per_beat: int, ramp_ub: int, now_us: int) -> None:
+        """Another tempo of our own, at once or over so many micro-beats."""
+        self.leave(self._line.with_ramp(ns_per_beat, ramp_ub, self._line_us(now_us)))
 
     def halt(self, song_ub: int, now_us: int) -> None:
         """Stand still at a position of the song, with what is left of a ramp."""
-        master_ub = self.gearing.master_at(song_ub)
-        self.leave(self._line.moved(self.nudge.line_us(now_us), master_ub, now_us))
+        self._stand(self.gearing.master_at(song_ub), now_us)
 
     def jump(self, master_ub: int, now_us: int, *, fresh: bool = False) -> None:
         """Stand still at another position of the master; ``fresh``: both count from there, as from bar 1."""
-        gearing = geared(self.gearing.multiple) if fresh else self.gearing.jumped(master_ub)
-        self.leave(self._line.moved(self.nudge.line_us(now_us), master_ub, now_us))
-        self.gearing = gearing
+        self._stand(master_ub, now_us)
+        self.gearing = geared(self.gearing.multiple) if fresh else self.gearing.jumped(master_ub)
 
     def roll(self, start_us: int) -> None:
         """Let time run from ``start_us`` on, from where it stands; what a nudge has shifted begins there."""
         self.nudge = Nudge()
         self.leave(replace(self._line, time_us=start_us))
+        self.running = True
 
-    def shift_gear(self, multiple: float, after_us: int, *, playing: bool) -> None:
+    def adopt(self, state: TransportState) -> None:
+        """Be where a former player was."""
+        self.gearing, self.nudge = state.gearing, state.nudge
+        self.leave(state.line)
+        self.running = state.playing
+
+    def shift_gear(self, multiple: float, after_us: int) -> None:
         """Another multiple, from the next common bar line after ``after_us`` on, or at once while time stands still."""
-        if playing:
+        if self.running:
             after_ub = self._line.position_at(self.nudge.line_us(after_us)) + 1
             self.gearing = self.gearing.changed(multiple, after_ub)
             return
@@ -93,10 +100,9 @@ class Course:
 
     def tell_us(self, now_us: int) -> int | None:
         """When the tempo is to be told again because it is changing; None: it is not."""
-        line, line_us = self._line, self.nudge.line_us(now_us)
-        at_ub = line.position_at(line_us)
-        end_ub = line.position_ub + line.ramp_ub
-        if not line.ramp_ub or at_ub >= end_ub:
+        line = self._line
+        at_ub, end_ub = line.position_at(self._line_us(now_us)), line.position_ub + line.ramp_ub
+        if not self.running or at_ub >= end_ub:
             return None
         return self.nudge.sounding_us(line.time_of(min(end_ub, next_multiple(at_ub + 1, STEP_UB))))
 
@@ -108,6 +114,7 @@ class Course:
     def join(self, master: Timeline) -> None:
         """Be on the master's line itself."""
         self._line = self._goal = master
+        self.running = True
         self._meets_us = master.time_us
 
     def follow(self, master: Timeline, now_us: int) -> bool:
@@ -128,3 +135,10 @@ class Course:
         if abs(self.aim.ns_per_beat / self.told.ns_per_beat - 1) > RETELL_TEMPO:
             return True
         return playing and abs(error_us(self.aim, self.told, now_us)) > _RETELL_US
+
+    def _stand(self, master_ub: int, now_us: int) -> None:
+        self.leave(self._line.moved(self._line_us(now_us), master_ub, now_us))
+        self.running = False
+
+    def _line_us(self, now_us: int) -> int:
+        return self.nudge.line_us(now_us) if self.running else self._line.time_us

@@ -10,12 +10,11 @@ from typing import Final
 
 from autoloops_engine.errors import UsageError
 from autoloops_engine.messages import Mute
-from autoloops_engine.session import limiting
+from autoloops_engine.session import limiting, timing
 from autoloops_engine.session.sharing import link, unlink
 from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.surface import Target, Values
-from autoloops_engine.session.values import MAX_LENGTH_BARS, PART_VALUES, flag, number, whole
-from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
+from autoloops_engine.session.values import MAX_LENGTH_BARS, PART_VALUES, flag, whole
 
 # What `link` says of a part that shares its latent point with nobody.
 NO_LINK: Final = "none"
@@ -49,12 +48,16 @@ _PLAIN: Final = (
     "rests",
     "freeze",
     "edits",
+    "swing",
+    "offset",
 )
 
 
 def targets(stage: Stage) -> tuple[Target, ...]:
     """Everything that has a value."""
-    found = [Target("tempo"), Target("scale"), Target("chords")]
+    found = [Target(name) for name in ("tempo", "position", "swing", "sync/multiple", "scale", "chords")]
+    if stage.sync is not None:
+        found.append(Target("sync/state"))
     for name, part in stage.parts.items():
         space = part.settings.point.space
         found.append(Target("z", name))
@@ -94,12 +97,6 @@ def write(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     stage.touch(target)
 
 
-def _set_tempo(stage: Stage, target: Target, values: Values, now_us: int) -> None:
-    tempo_bpm = number(values, MIN_TEMPO_BPM, MAX_TEMPO_BPM)
-    stage.messages.append(stage.transport.tell_tempo(tempo_bpm))
-    stage.touch(target)
-
-
 def _set_mute(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     part = stage.part(target.part)
     part.muted = flag(values)
@@ -132,7 +129,12 @@ def _set_link(stage: Stage, target: Target, values: Values, now_us: int) -> None
 
 
 STAGE_VALUES: Final[dict[str, StageValue]] = {
-    "tempo": StageValue(lambda stage, target: (stage.transport.tempo_bpm,), _set_tempo),
+    "tempo": StageValue(timing.read_tempo, timing.set_tempo),
+    "position": StageValue(timing.read_position, timing.set_position),
+    "swing": StageValue(timing.read_swing_of, timing.set_swing),
+    "offset": StageValue(timing.read_offset, timing.set_offset),
+    "sync/multiple": StageValue(timing.read_multiple, timing.set_multiple),
+    "sync/state": StageValue(timing.read_sync, timing.set_sync),
     "mute": StageValue(lambda stage, target: (int(stage.part(target.part).muted),), _set_mute),
     "model": StageValue(lambda stage, target: (stage.models[stage.part(target.part).name],), _wish_model),
     "scale": StageValue(limiting.read_scale, limiting.write_scale),

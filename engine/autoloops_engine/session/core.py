@@ -145,6 +145,7 @@ class Session:
 
     def advance(self, now_us: int) -> None:
         """Do what has become due: a start whose bar 1 lies ready, or which waited long enough."""
+        self._stage.now_us = now_us
         verbs.start_if_ready(self._stage, now_us)
 
     def next_deadline_us(self) -> int | None:
@@ -180,7 +181,14 @@ class Session:
         stage, transport = self._stage, self._transport
         harmony, links = stage.harmony, stage.links.groups
         return SessionState(
-            self.seed, transport.tempo_bpm, parts, transport.state, harmony.scale, harmony.chords, links
+            self.seed,
+            transport.tempo_bpm,
+            parts,
+            transport.state,
+            harmony.scale,
+            harmony.chords,
+            links,
+            stage.swing,
         )
 
     def restore(self, state: SessionState) -> None:
@@ -189,6 +197,7 @@ class Session:
         A part that it did not have, or whose model is another, begins anew.
         """
         self._stage.seed = state.seed
+        self._stage.swing = state.swing
         self._transport.restore(state.tempo_bpm, state.transport)
         self._stage.harmony = Harmony().with_scale(state.scale).with_chords(state.chords)
         for name, part in self._parts.items():
@@ -261,11 +270,14 @@ class Session:
                 part.adopt(state.epoch)
             elif change is Change.JUMP:
                 with self._stage.settling(part):
-                    part.jump(state.epoch, bar_of(state.position_ub))
+                    part.jump(state.epoch, bar_of(state.gearing.song_at(state.position_ub)))
 
     def _heed(self, sync: SyncState) -> None:
         tempo_bpm = self._transport.tempo_bpm
         self._transport.heed(sync)
+        known, self._stage.sync = self._stage.sync, sync
+        if known != sync:
+            self._stage.touch(Target("sync/state"))
         if self._transport.tempo_bpm != tempo_bpm:
             self._stage.touch(Target("tempo"))
 
@@ -286,5 +298,5 @@ class Session:
     def _freeze_us(self, part: PartSession, wanted: Wanted) -> int:
         """When the player freezes a bar, within what swing and nudges may still change about it."""
         route = part.route()
-        earliest_us = self._transport.timeline.time_of(wanted.song_bar * BAR_UB - route.early_ub) + route.offset_us
+        earliest_us = self._transport.state.song.time_of(wanted.song_bar * BAR_UB - route.early_ub) + route.offset_us
         return earliest_us - self._transport.state.lead_us - FREEZE_LEAD_US

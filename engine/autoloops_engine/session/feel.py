@@ -1,15 +1,11 @@
 """How the parts of a session lie in time: swing and offsets. Nothing here has to be decoded anew."""
 
-from typing import Final
-
 from msgspec import Struct
 
 from autoloops_engine.errors import UsageError
 from autoloops_engine.session.surface import Value, Values
 from autoloops_engine.time.swing import GRIDS_UB, MOST_PERCENT, STRAIGHT_PERCENT, Swing
-from autoloops_engine.units import US_PER_MS
-
-MAX_OFFSET_MS: Final = 500.0
+from autoloops_engine.units import MAX_OFFSET_MS, US_PER_MS
 
 
 class PartFeel(Struct, frozen=True):

@@ -9,10 +9,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
+from msgspec import structs
+
 from autoloops_engine.constraints.harmony import Harmony
 from autoloops_engine.errors import UsageError
 from autoloops_engine.latent import LatentPoint, point_at
-from autoloops_engine.messages import ToPlayer
+from autoloops_engine.messages import SyncState, ToPlayer
 from autoloops_engine.philox import derived_seed
 from autoloops_engine.session.firing import Fired
 from autoloops_engine.session.links import Links
@@ -21,6 +23,8 @@ from autoloops_engine.session.settings import Launch, PartSetup, Settings
 from autoloops_engine.session.surface import Target
 from autoloops_engine.session.transport import KnownTransport
 from autoloops_engine.time.quantum import When, launch_position_ub
+from autoloops_engine.time.swing import Swing
+from autoloops_engine.time.tap import TapTempo
 
 # Between the decision for a launch and the player, on top of decode budget and lead: two messages on a pipe.
 LAUNCH_MARGIN_US: Final = 2_000
@@ -44,6 +48,10 @@ class Stage:
         budget_us: The decode budget of a bar, in microseconds.
         harmony: Scale and chords that pitched parts keep to.
         start_by_us: A start waits for bar 1 until then; None: none waits.
+        swing: The swing of the rig.
+        taps: The taps of the performer.
+        sync: How following goes; None: not told yet.
+        now_us: The present time, as it was told last.
 
     Args:
         setups: The parts.
@@ -65,6 +73,10 @@ class Stage:
         self.budget_us = 0
         self.harmony = Harmony()
         self.start_by_us: int | None = None
+        self.swing = Swing()
+        self.taps = TapTempo()
+        self.sync: SyncState | None = None
+        self.now_us = 0
         first_id = 1 + generation * _IDS_PER_GENERATION
         for number, setup in enumerate(setups):
             self._add(setup, derived_seed(seed, number), first_id)
@@ -87,6 +99,13 @@ class Stage:
     def touch(self, target: Target) -> None:
         """Notes that a value changed, for the echoes."""
         self.touched[target] = None
+
+    def set_swing(self, swing: Swing) -> None:
+        """Another swing of the rig, for every part that has none of its own."""
+        self.swing = swing
+        for part in self.parts.values():
+            with self.settling(part):
+                part.feel = structs.replace(part.feel, rig=swing)
 
     def change(self, part: PartSession, settings: Settings, now_us: int) -> None:
         """Give a part other settings, from the next bar that is not frozen on; a latent point is that of its group."""
@@ -138,11 +157,11 @@ class Stage:
             seed: The seed from there on; None: as it is.
             restart: Bar 0 of the loop falls on the position, which has to be a bar line.
         """
-        timeline = self.transport.timeline
-        position_ub = timeline.position_ub
+        state = self.transport.state
+        position_ub = state.song_at(now_us)
         if self.playing:
-            ready_us = now_us + self.transport.state.lead_us + self.budget_us + LAUNCH_MARGIN_US
-            earliest_ub = max(0, timeline.position_at(ready_us))
+            ready_us = now_us + state.lead_us + self.budget_us + LAUNCH_MARGIN_US
+            earliest_ub = max(0, state.song_at(ready_us))
             position_ub = launch_position_ub(when, earliest_ub, part.length_bars, part.origin_bar)
         launches = [(part, Launch(position_ub, point, seed, restart))]
         if point is not None:

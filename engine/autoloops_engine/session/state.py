@@ -11,6 +11,7 @@ from autoloops_engine.session.feel import PartFeel
 from autoloops_engine.session.firing import Fired
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.settings import Launch, Settings
+from autoloops_engine.time.swing import Swing
 
 
 class PointState(Struct, frozen=True):
@@ -69,6 +70,7 @@ class SessionState(Struct, frozen=True):
     scale: str = OFF
     chords: str = OFF
     links: tuple[tuple[str, ...], ...] = ()
+    swing: Swing = Swing()
 
 
 def point_state(point: LatentPoint) -> PointState:

@@ -3,9 +3,18 @@
 from enum import Enum
 from typing import Final
 
-from autoloops_engine.messages import INTERNAL, Continue, SetTempo, Start, Stop, SyncState, ToPlayer, TransportState
+from autoloops_engine.messages import (
+    INTERNAL,
+    Continue,
+    SetMultiple,
+    SetTempo,
+    Start,
+    Stop,
+    SyncState,
+    ToPlayer,
+    TransportState,
+)
 from autoloops_engine.player.course import RETELL_TEMPO
-from autoloops_engine.time.timeline import Timeline
 from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM, NS_PER_S, ns_per_beat
 
 # A session of others may count a beat in whole microseconds (Link): at 999 BPM, half of one is so much.
@@ -37,6 +46,7 @@ class KnownTransport:
         self._state = TransportState(0, False, ns_per_beat(tempo_bpm), 0, 0, 0)
         self._told: Start | Continue | Stop | None = None
         self._told_ns_per_beat: int | None = None
+        self._told_multiple: float | None = None
 
     @property
     def state(self) -> TransportState:
@@ -44,9 +54,9 @@ class KnownTransport:
         return self._state
 
     @property
-    def timeline(self) -> Timeline:
-        """The master's line."""
-        return self._state.line
+    def multiple(self) -> float:
+        """How many times the master's tempo the song plays, as it was chosen last."""
+        return self._state.gearing.multiple if self._told_multiple is None else self._told_multiple
 
     def restore(self, tempo_bpm: float, state: TransportState | None) -> None:
         """Take over what a former session knew."""
@@ -58,8 +68,19 @@ class KnownTransport:
         self._told = message
         return message
 
-    def tell_tempo(self, tempo_bpm: float) -> ToPlayer:
-        """A tempo (20 to 999 BPM) that is to be confirmed; older reports of another do not change it back."""
+    def tell_multiple(self, multiple: float) -> ToPlayer:
+        """A multiple of the master's tempo that is to be confirmed."""
+        self._told_multiple = multiple
+        return SetMultiple(multiple)
+
+    def tell_tempo(self, tempo_bpm: float, ramp_ub: int = 0) -> ToPlayer:
+        """A tempo (20 to 999 BPM) that is to be confirmed; older reports of another do not change it back.
+
+        One that is reached by a ramp shows in the reports to come.
+        """
+        if ramp_ub:
+            self._told_ns_per_beat = None
+            return SetTempo(tempo_bpm, ramp_ub)
         self.tempo_bpm = tempo_bpm
         self._told_ns_per_beat = ns_per_beat(tempo_bpm)
         return SetTempo(tempo_bpm)
@@ -67,8 +88,10 @@ class KnownTransport:
     def unconfirmed(self) -> list[ToPlayer]:
         """What to tell a player that took over from one that did not confirm it."""
         messages: list[ToPlayer] = []
-        if self._state.ns_per_beat != ns_per_beat(self.tempo_bpm):
+        if not self._tells(ns_per_beat(self.tempo_bpm), _ROUNDED):
             messages.append(SetTempo(self.tempo_bpm))
+        if self._told_multiple is not None:
+            messages.append(SetMultiple(self._told_multiple))
         if self._told is not None:
             messages.append(self._told)
         return messages
@@ -80,6 +103,8 @@ class KnownTransport:
             self._taking_over = False
             change = Change.ADOPT
         self._state = state
+        if state.gearing.multiple == self._told_multiple:
+            self._told_multiple = None
         if isinstance(self._told, Stop) != state.playing:
             self._told = None
         if self._told_ns_per_beat is None or self._tells(self._told_ns_per_beat, _ROUNDED):

@@ -6,6 +6,7 @@ from typing import Final
 
 from autoloops_engine.errors import UsageError
 from autoloops_engine.messages import Continue, Panic, Start, Stop
+from autoloops_engine.session import timing
 from autoloops_engine.session.firing import when_named
 from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.surface import Target, Values
@@ -76,4 +77,6 @@ VERBS: Final[dict[str, Verb]] = {
     "panic": _panic,
     "fire": _fire,
     "restart": _restart,
+    "tap": timing.tap,
+    "nudge": timing.nudge,
 }

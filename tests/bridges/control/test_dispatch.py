@@ -101,7 +101,7 @@ def test_a_refusal_says_the_range() -> None:
 
 
 def test_the_number_of_arguments_is_checked() -> None:
-    assert "arguments" in reason("/al/tempo", 120, 8)
+    assert "arguments" in reason("/al/tempo", 120, 8, 1)
     assert "missing" in reason("/al/listen")
     assert "no arguments" in reason("/al/start", "now")
     assert "arguments" in reason("/al/melody/z", *([0.0] * 5000))
