@@ -10,6 +10,7 @@ import os
 import tomllib
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 os.environ.setdefault("OPENBLAS_NUM_THREADS", "1")
@@ -33,7 +34,7 @@ def eager(bundle: Path, recipe: Path) -> Callable[[], object]:
     from autoloops_export.onnx.reference import TorchDecoder
 
     torch.set_num_threads(1)
-    model = build_model(ModelConfig(**tomllib.loads(recipe.read_text(encoding="utf-8"))["model"]))
+    model: Any = build_model(ModelConfig(**tomllib.loads(recipe.read_text(encoding="utf-8"))["model"]))
     halves = safetensors.torch.load(read_file(bundle, decoding.WEIGHTS))
     model.load_state_dict({name: tensor.float() for name, tensor in halves.items()})
     model.eval()

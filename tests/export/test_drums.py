@@ -156,8 +156,9 @@ def test_hits_of_a_held_out_groove_are_dropped_however_they_are_played() -> None
         FileWindows(np.concatenate([tokens, tokens[1:]]), groove=np.concatenate([quiet, loud[1:]])),
         FileWindows(tokens[:1], groove=loud[:1]),
     ]
-    splits, duplicates, leaks, _ = select_windows(files, results, ["p"], DRUMS)
-    assert (len(splits["train"]), len(splits["test"]), duplicates, leaks) == (2, 1, 0, 1)
+    chosen = select_windows(files, results, ["p"], DRUMS)
+    splits = chosen.splits
+    assert (len(splits["train"]), len(splits["test"]), chosen.duplicates, chosen.leaks) == (2, 1, 0, 1)
     assert splits["train"].groove is not None
     assert splits["train"].groove[:, 0, 0, 0].tolist() == [10, 90]
 

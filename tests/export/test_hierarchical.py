@@ -38,6 +38,8 @@ CONFIG = ModelConfig(
     encoder_hidden=6,
     encoder_reads=2,
     conductor_hidden=7,
+    bar_hidden=6,
+    bar_share=3,
     decoder_hidden=8,
     embedding=3,
 )
@@ -79,7 +81,7 @@ def decoder(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory, quick_ex
         checkpoint=folder / "best.safetensors", out=folder / "long", dataset=dataset, storage="float16", points=10
     )
     manifest = export_bundle(plan, lambda word: None)
-    assert (manifest.kind, manifest.embedding_size) == ("hierarchical", CONFIG.conductor_hidden)
+    assert (manifest.kind, manifest.embedding_size) == ("hierarchical", CONFIG.point)
     return open_decoder(folder / "long")
 
 
@@ -90,7 +92,7 @@ def test_bars_step_by_step_are_what_training_sees(model: HierarchicalVae) -> Non
     expected = model.logits(model.decode(z, shifted(tokens)))
     states, embeddings = model.start(z)
     assert states.shape == (3, BARS, CONFIG.state)
-    assert embeddings.shape == (3, BARS, CONFIG.conductor_hidden)
+    assert embeddings.shape == (3, BARS, CONFIG.point)
     previous = torch.zeros(3, dtype=torch.int64)
     for bar in range(BARS):
         forced = tokens[:, 16 * bar : 16 * (bar + 1)]

@@ -26,6 +26,7 @@ BATCH = 3
 def model() -> FlatVae:
     torch.manual_seed(0)
     built = build_model(TINY).eval()
+    assert isinstance(built, FlatVae)
     with torch.no_grad():
         for parameter in built.parameters():
             parameter.add_(0.3 * torch.randn_like(parameter))
@@ -128,13 +129,13 @@ def test_scheduled_sampling_feeds_the_models_own_tokens_and_dropout_blanks_them(
     model: FlatVae, tokens: torch.Tensor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     seen: list[torch.Tensor] = []
-    decode = FlatVae.decode
+    run = FlatVae.run
 
-    def spy(self: FlatVae, z: torch.Tensor, previous: torch.Tensor) -> torch.Tensor:
+    def spy(self: FlatVae, points: torch.Tensor, previous: torch.Tensor) -> torch.Tensor:
         seen.append(previous)
-        return decode(self, z, previous)
+        return run(self, points, previous)
 
-    monkeypatch.setattr(FlatVae, "decode", spy)
+    monkeypatch.setattr(FlatVae, "run", spy)
     noise = Noise(torch.Generator().manual_seed(0))
     elbo(model, Loops(tokens), 1.0, 0.0, Feeding(), noise, torch.float32)
     assert seen[-1].tolist() == shifted(tokens).tolist()
@@ -149,7 +150,7 @@ def test_measurements_depend_on_the_seed_alone(model: FlatVae, tokens: torch.Ten
     assert measure(model, Loops(tokens), seed=1) == measure(model, Loops(tokens), seed=1)
     assert measure(model, Loops(torch.zeros_like(tokens))).no_event == 1.0
     z = torch.randn(2, 5)
-    assert free_running(model, z, 0.0, torch.Generator()).shape == (2, 32)
+    assert free_running(model, *model.start(z), 0.0, torch.Generator()).shape == (2, 32)
 
 
 def test_a_checkpoint_comes_back_as_it_was(model: FlatVae, tmp_path: Path, tokens: torch.Tensor) -> None:

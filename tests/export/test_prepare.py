@@ -106,17 +106,18 @@ def test_training_windows_that_a_held_out_tune_has_in_any_key_are_dropped_and_co
         FileWindows(np.stack([other, transposed(held, -3)])),
         FileWindows(np.stack([held])),
     ]
-    splits, duplicates, leaks, _ = select_windows(files, results, ["p"], MELODY)
+    chosen = select_windows(files, results, ["p"], MELODY)
+    splits = chosen.splits
     assert {name: len(split) for name, split in splits.items()} == {"train": 1, "valid": 1, "test": 1}
     assert splits["train"].tokens[0].tolist() == window(50, 51, 53).tolist()
-    assert (duplicates, leaks) == (0, 4)
+    assert (chosen.duplicates, chosen.leaks) == (0, 4)
 
 
 def test_equal_windows_of_a_split_are_kept_once_and_transposed_ones_each() -> None:
     one = window(60, 62, 64)
     results = [FileWindows(np.stack([one, one, transposed(one, 2)]))]
-    splits, duplicates, leaks, _ = select_windows([source("t", "train")], results, ["p"], MELODY)
-    assert (len(splits["train"]), duplicates, leaks) == (2, 1, 0)
+    chosen = select_windows([source("t", "train")], results, ["p"], MELODY)
+    assert (len(chosen.splits["train"]), chosen.duplicates, chosen.leaks) == (2, 1, 0)
 
 
 def test_a_folder_becomes_windows_that_are_read_back(tmp_path: Path, folder_of_tunes: Write) -> None:

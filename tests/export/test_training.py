@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from pathlib import Path
 
@@ -38,7 +39,7 @@ from autoloops_export.training.recipe import (
     RunArguments,
     load_recipe,
 )
-from autoloops_export.training.trainer import BEST, LAST, Observer, StepReport, Trainer
+from autoloops_export.training.trainer import BEST, LAST, Observer, StepReport, Trainer, working_clock
 
 SHIPPED = Path(__file__).parents[2] / "export" / "recipes"
 TINY = Recipe(
@@ -295,3 +296,13 @@ def test_prepare_from_the_library_is_the_same_as_from_the_command_line(
     done = autoloops(tmp_path, "data", "prepare", "tunes", "--out", "two", "--workers", "1")
     assert done.returncode == 0, done.stderr
     assert load_dataset(tmp_path / "two").manifest == manifest
+
+
+def test_time_in_which_others_have_the_processor_is_not_training_time() -> None:
+    clock = working_clock(torch.device("cpu"))
+    began, waited = clock(), threading.Event().wait(0.05)
+    assert not waited
+    assert clock() - began < 0.04
+    began = clock()
+    sum(range(100_000))
+    assert clock() > began

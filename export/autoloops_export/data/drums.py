@@ -63,10 +63,16 @@ def drum_grid(starts: Ticks, pitches: Ticks, velocities: Ticks, segment: Segment
 
 def drum_windows(grid: DrumGrid, role: Role) -> DrumGrid:
     """Every window of ``role.bars`` bars of a segment that is worth learning, hop one bar: [windows, steps]."""
-    starts = range(0, len(grid.tokens) - role.steps + 1, STEPS_PER_BAR)
-    places = [start for start in starts if is_musical(grid.tokens[start : start + role.steps], role)]
-    rows = np.array(places, dtype=np.int64)[:, None] + np.arange(role.steps)
-    return DrumGrid(grid.tokens[rows], grid.groove[rows])
+    windows, musical = drum_windows_by_bar(grid, role)
+    return DrumGrid(windows.tokens[musical], windows.groove[musical])
+
+
+def drum_windows_by_bar(grid: DrumGrid, role: Role) -> tuple[DrumGrid, npt.NDArray[np.bool_]]:
+    """The window of ``role.bars`` bars that begins at each bar of a segment, and which are worth learning [bars]."""
+    starts = np.arange(0, len(grid.tokens) - role.steps + 1, STEPS_PER_BAR)
+    rows = starts[:, None] + np.arange(role.steps)
+    windows = DrumGrid(grid.tokens[rows], grid.groove[rows])
+    return windows, np.array([is_musical(window, role) for window in windows.tokens], dtype=bool)
 
 
 def is_musical(tokens: Tokens, role: Role) -> bool:

@@ -126,19 +126,28 @@ def _drop_offs_under_later_notes(tokens: Tokens, onsets: Ticks, offsets: Ticks) 
 def windows_of(grid: Tokens, role: Role) -> Tokens:
     """Every window of ``role.bars`` bars of a segment's ``grid`` that is worth learning, hop one bar.
 
-    A note-off without a note before it in the window becomes "no event": nothing sounds there in a loop.
-
     Returns:
         Tokens, [windows, role.steps].
     """
+    windows, musical = windows_by_bar(grid, role)
+    kept: Tokens = windows[musical]
+    return kept
+
+
+def windows_by_bar(grid: Tokens, role: Role) -> tuple[Tokens, npt.NDArray[np.bool_]]:
+    """The window of ``role.bars`` bars that begins at each bar of a segment's ``grid``, as far as there are whole ones.
+
+    A note-off without a note before it in the window becomes "no event": nothing sounds there in a loop.
+
+    Returns:
+        Tokens [bars, role.steps], and which of the windows are worth learning [bars].
+    """
     if len(grid) < role.steps:
-        return np.empty((0, role.steps), dtype=np.uint8)
+        return np.empty((0, role.steps), dtype=np.uint8), np.empty(0, dtype=bool)
     windows = np.lib.stride_tricks.sliding_window_view(grid, role.steps)[::STEPS_PER_BAR].copy()
     started = np.cumsum(windows >= FIRST_PITCH_CLASS, axis=1) > 0
     windows[(windows == NOTE_OFF) & ~started] = NO_EVENT
-    keep = [is_musical(window, role) for window in windows]
-    musical: Tokens = windows[np.array(keep, dtype=bool)]
-    return musical
+    return windows, np.array([is_musical(window, role) for window in windows], dtype=bool)
 
 
 def is_musical(window: Tokens, role: Role) -> bool:

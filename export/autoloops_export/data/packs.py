@@ -166,12 +166,12 @@ VALID_SHARE: Final = 0.05
 TEST_SHARE: Final = 0.05
 
 
-def split_of(key: str) -> str:
+def split_of(key: str, test_share: float = TEST_SHARE) -> str:
     """The split of a tune: ``train``, ``valid`` or ``test``, by a hash of its key and nothing else."""
     point = _point(key)
-    if point < TEST_SHARE:
+    if point < test_share:
         return "test"
-    return "valid" if point < TEST_SHARE + VALID_SHARE else "train"
+    return "valid" if point < test_share + VALID_SHARE else "train"
 
 
 def splits_of(keys: list[str]) -> dict[str, str]:

@@ -13,15 +13,18 @@ import numpy as np
 import numpy.typing as npt
 
 from autoloops_engine.codecs.drums import VOICES
+from autoloops_export.data.ensembles import select_trios
 from autoloops_export.data.melody import transposition_class
 from autoloops_export.data.packs import SPLITS
 from autoloops_export.data.reading import UNREADABLE, FileWindows, read_windows
 from autoloops_export.data.roles import Role
 from autoloops_export.data.sources import SourceFile, find_files
+from autoloops_export.data.trios import read_trios
 from autoloops_export.data.windows import (
     BrokenFile,
     DatasetManifest,
     PackCounts,
+    Selection,
     SplitWindows,
     save_dataset,
 )
@@ -47,42 +50,46 @@ def prepare(sources: list[Path], out: Path, role: Role, progress: Progress, work
     """
     with tempfile.TemporaryDirectory(prefix="autoloops-packs-") as unpacked:
         files = find_files(sources, Path(unpacked))
-        results: list[FileWindows] = []
+        results = []
         for result in _read_all(files, role, workers or os.cpu_count() or 1):
             results.append(result)
             progress(len(results), len(files))
     packs = sorted({file.pack.name for file in files})
-    splits, duplicates, leaks, used = select_windows(files, results, packs, role)
+    select = select_trios if role.kind == "trio" else select_windows
+    chosen = select(files, results, packs, role)
     manifest = DatasetManifest(
         role=role.name,
         bars=role.bars,
         steps=role.steps,
         classes=role.classes,
-        windows={name: len(split) for name, split in splits.items()},
-        duplicates=duplicates,
-        leaks=leaks,
+        windows={name: len(split) for name, split in chosen.splits.items()},
+        duplicates=chosen.duplicates,
+        leaks=chosen.leaks,
         reasons=dict(Counter(result.reason for result in results if result.reason).most_common()),
         broken=[
             BrokenFile(f"{file.pack.name}/{file.name}", result.detail)
             for file, result in zip(files, results, strict=True)
             if result.reason == UNREADABLE
         ],
-        packs=[_counts(name, files, used, packs, splits) for name in packs],
-        derived=sum(result.derived for result in results),
+        packs=[_counts(name, files, results, chosen) for name in packs],
+        derived=chosen.derived,
+        recombined=chosen.recombined,
+        drummed=chosen.drummed,
     )
-    save_dataset(out, manifest, splits)
+    save_dataset(out, manifest, chosen.splits)
     return manifest
 
 
-def _read_all(files: list[SourceFile], role: Role, workers: int) -> Iterator[FileWindows]:
-    """The windows of each file, in order; a few files are not worth starting processes for."""
+def _read_all(files: list[SourceFile], role: Role, workers: int) -> Iterator[Any]:
+    """What each file gives, in order; a few files are not worth starting processes for."""
+    read = read_trios if role.kind == "trio" else read_windows
     if workers == 1 or len(files) <= FILES_PER_TASK:
-        yield from (read_windows(file.path, file.labels, role) for file in files)
+        yield from (read(file.path, file.labels, role) for file in files)
         return
     context = multiprocessing.get_context("spawn")
     with ProcessPoolExecutor(max_workers=workers, mp_context=context) as pool:
         yield from pool.map(
-            read_windows,
+            read,
             [file.path for file in files],
             [file.labels for file in files],
             [role] * len(files),
@@ -90,16 +97,11 @@ def _read_all(files: list[SourceFile], role: Role, workers: int) -> Iterator[Fil
         )
 
 
-def select_windows(
-    files: list[SourceFile], results: list[FileWindows], packs: list[str], role: Role
-) -> tuple[dict[str, SplitWindows], int, int, list[bool]]:
+def select_windows(files: list[SourceFile], results: list[FileWindows], packs: list[str], role: Role) -> Selection:
     """One copy of each window, none of which occurs in a more held-out split in any transposition.
 
     Drums are not transposed; two of the same hits are one window only where velocities and offsets agree too, and no
     training window has the hits of a held-out one, however they are played.
-
-    Returns:
-        The splits, windows dropped as duplicates, windows dropped as leaks, and which files gave windows.
     """
     held_out: set[bytes] = set()
     splits: dict[str, SplitWindows] = {}
@@ -125,8 +127,11 @@ def select_windows(
                     pack_of.append(packs.index(file.pack.name))
         held_out |= classes
         splits[name] = _gathered(kept, pack_of, role)
-    used = [len(result.windows) > 0 for result in results]
-    return {name: splits[name] for name in SPLITS}, duplicates, leaks, used
+    counts = {
+        pack: {name: int(np.sum(splits[name].packs == number)) for name in SPLITS} for number, pack in enumerate(packs)
+    }
+    derived = sum(result.derived for result in results)
+    return Selection({name: splits[name] for name in SPLITS}, counts, duplicates, leaks, derived=derived)
 
 
 def _identities(result: FileWindows, place: int) -> tuple[bytes, bytes]:
@@ -149,12 +154,9 @@ def _gathered(kept: list[tuple[FileWindows, int]], pack_of: list[int], role: Rol
     return SplitWindows(tokens, packs, np.array(groove, dtype=np.int8).reshape(-1, role.steps, len(VOICES), 2))
 
 
-def _counts(
-    name: str, files: list[SourceFile], used: list[bool], packs: list[str], splits: dict[str, SplitWindows]
-) -> PackCounts:
-    mine = [(file, gave) for file, gave in zip(files, used, strict=True) if file.pack.name == name]
+def _counts(name: str, files: list[SourceFile], results: list[Any], chosen: Selection) -> PackCounts:
+    mine = [(file, not result.reason) for file, result in zip(files, results, strict=True) if file.pack.name == name]
     pack = mine[0][0].pack
-    number = packs.index(name)
     return PackCounts(
         name=name,
         licence=pack.licence,
@@ -162,5 +164,5 @@ def _counts(
         licences=dict(Counter(file.licence for file, gave in mine if gave).most_common()),
         files=len(mine),
         files_used=sum(gave for _, gave in mine),
-        windows={split: int(np.sum(windows.packs == number)) for split, windows in splits.items()},
+        windows=chosen.counts[name],
     )

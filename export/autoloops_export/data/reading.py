@@ -9,7 +9,7 @@ import numpy.typing as npt
 import symusic
 
 from autoloops_engine.units import BEATS_PER_BAR
-from autoloops_export.data.drums import Groove, drum_grid, drum_windows
+from autoloops_export.data.drums import DrumGrid, Groove, drum_grid, drum_windows
 from autoloops_export.data.melody import (
     Meter,
     Segment,
@@ -46,7 +46,9 @@ class FileWindows:
 
 
 @dataclass(frozen=True, slots=True)
-class _Track:
+class Track:
+    """Notes of a track: onsets and ends in ticks, pitches and velocities, [notes] each; and whether it stands in."""
+
     starts: Ticks
     ends: Ticks
     pitches: Ticks
@@ -64,25 +66,53 @@ def read_windows(path: Path, labels: dict[int, str] | None, role: Role) -> FileW
     """
     none = np.empty((0, role.steps), dtype=np.uint8 if role.kind == "line" else np.uint16)
     try:
-        score: Any = symusic.Score(str(path))
-        tracks = _tracks_of(score, labels, role)
+        piece = read_piece(path, labels, (role,))
     except (RuntimeError, ValueError, OSError) as error:
         return FileWindows(none, UNREADABLE, str(error).splitlines()[0])
+    tracks = piece.tracks[role.name]
     if not tracks:
         return FileWindows(none, NO_TRACK)
-    meters = [Meter(m.time, m.numerator, m.denominator) for m in score.time_signatures]
-    ticks = int(score.ticks_per_quarter)
-    end = max(int(track.ends.max()) for track in tracks)
-    bar = BEATS_PER_BAR * ticks
-    segments = [s for s in common_time_segments(meters, end, ticks) if s.end - s.start > (role.bars - 1) * bar]
+    segments = piece.segments_of(role)
     if not segments:
         return FileWindows(none, NO_COMMON_TIME)
     read = _read_lines if role.kind == "line" else _read_drums
-    found = read(tracks, segments, ticks, role)
+    found = read(tracks, segments, piece.ticks, role)
     return found if len(found.windows) else FileWindows(none, NOTHING_MUSICAL)
 
 
-def _read_lines(tracks: list[_Track], segments: list[Segment], ticks: int, role: Role) -> FileWindows:
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A file.
+
+    Attributes:
+        ticks: Of a quarter.
+        meters: Its time signatures.
+        tracks: Those of each role asked for, by the role's name.
+    """
+
+    ticks: int
+    meters: list[Meter]
+    tracks: dict[str, list[Track]]
+
+    def segments_of(self, role: Role) -> list[Segment]:
+        """The stretches of common time that hold a window of ``role``."""
+        end = max(int(track.ends.max()) for tracks in self.tracks.values() for track in tracks)
+        shortest = (role.bars - 1) * BEATS_PER_BAR * self.ticks
+        return [s for s in common_time_segments(self.meters, end, self.ticks) if s.end - s.start > shortest]
+
+
+def read_piece(path: Path, labels: dict[int, str] | None, roles: tuple[Role, ...]) -> Piece:
+    """The tracks of ``roles`` in the file at ``path``.
+
+    Raises:
+        RuntimeError, ValueError, OSError: it cannot be read.
+    """
+    score: Any = symusic.Score(str(path))
+    meters = [Meter(m.time, m.numerator, m.denominator) for m in score.time_signatures]
+    return Piece(int(score.ticks_per_quarter), meters, {role.name: _tracks_of(score, labels, role) for role in roles})
+
+
+def _read_lines(tracks: list[Track], segments: list[Segment], ticks: int, role: Role) -> FileWindows:
     """The windows of every track, each a line of its own."""
     windows, derived = [], 0
     for segment in segments:
@@ -93,18 +123,23 @@ def _read_lines(tracks: list[_Track], segments: list[Segment], ticks: int, role:
     return FileWindows(np.concatenate(windows), derived=derived)
 
 
-def _read_drums(tracks: list[_Track], segments: list[Segment], ticks: int, role: Role) -> FileWindows:
+def _read_drums(tracks: list[Track], segments: list[Segment], ticks: int, role: Role) -> FileWindows:
     """The windows of all drum tracks together: they are one kit."""
-    starts, pitches, velocities = (
-        np.concatenate([getattr(track, name) for track in tracks]) for name in ("starts", "pitches", "velocities")
-    )
-    grids = [drum_grid(starts, pitches, velocities, segment, ticks) for segment in segments]
+    grids = [kit_grid(tracks, segment, ticks) for segment in segments]
     cut = [drum_windows(grid, role) for grid in grids]
     tokens, groove = (np.concatenate(arrays) for arrays in zip(*cut, strict=True))
     return FileWindows(tokens, groove=groove)
 
 
-def _tracks_of(score: Any, labels: dict[int, str] | None, role: Role) -> list[_Track]:
+def kit_grid(tracks: list[Track], segment: Segment, ticks: int) -> DrumGrid:
+    """The steps of all drum tracks together in a segment."""
+    starts, pitches, velocities = (
+        np.concatenate([getattr(track, name) for track in tracks]) for name in ("starts", "pitches", "velocities")
+    )
+    return drum_grid(starts, pitches, velocities, segment, ticks)
+
+
+def _tracks_of(score: Any, labels: dict[int, str] | None, role: Role) -> list[Track]:
     """The tracks that play ``role``; an index that names one decides for all."""
     tracks = []
     for number, track in enumerate(score.tracks):
@@ -123,5 +158,5 @@ def _tracks_of(score: Any, labels: dict[int, str] | None, role: Role) -> list[_T
             pitches = notes["pitch"].astype(np.int64)
             velocities = notes["velocity"].astype(np.int64)
             ends = starts + notes["duration"].astype(np.int64)
-            tracks.append(_Track(starts, ends, pitches, velocities, facts.label in role.derived))
+            tracks.append(Track(starts, ends, pitches, velocities, facts.label in role.derived))
     return tracks

@@ -39,7 +39,7 @@ class Role:
     Attributes:
         name: As in ``--role`` and in the recipes.
         labels: The index roles that count as this role.
-        kind: What its windows are: a ``line`` of single notes, or ``drums``.
+        kind: What its windows are: a ``line`` of single notes, ``drums``, or a ``trio`` of two lines and drums.
         derived: Those of the labels from which it is only derived: the lowest notes of a piano's left hand are no bass.
         lowest: Of notes that start together the lowest counts, not the highest.
         highest: Windows with a higher pitch are left out.
@@ -53,7 +53,7 @@ class Role:
 
     name: str
     labels: frozenset[str]
-    kind: Literal["line", "drums"] = "line"
+    kind: Literal["line", "drums", "trio"] = "line"
     derived: frozenset[str] = frozenset()
     lowest: bool = False
     highest: int = HIGHEST_PITCH
@@ -71,8 +71,8 @@ class Role:
 
     @property
     def classes(self) -> int:
-        """Number of token classes."""
-        return MELODY_CLASSES if self.kind == "line" else DRUM_CLASSES
+        """Number of token classes; of a trio, those of its lines."""
+        return DRUM_CLASSES if self.kind == "drums" else MELODY_CLASSES
 
     def wants(self, track: TrackFacts) -> bool:
         """Whether ``track`` plays this role: as its index says, else by what it looks like."""
@@ -96,7 +96,9 @@ BASS: Final = Role(
     highest=67,
 )
 DRUMS: Final = Role("drums", frozenset({"drums"}), kind="drums", min_notes=4)
-ROLES: Final[dict[str, Role]] = {role.name: role for role in (MELODY, BASS, DRUMS)}
+# What its parts are follows from the three others.
+TRIO: Final = Role("trio", frozenset(), kind="trio", max_silence_steps=2 * STEPS_PER_BAR)
+ROLES: Final[dict[str, Role]] = {role.name: role for role in (MELODY, BASS, DRUMS, TRIO)}
 
 
 def role_named(name: str, roles: Iterable[Role] = ROLES.values()) -> Role:

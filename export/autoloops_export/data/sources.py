@@ -28,6 +28,7 @@ class SourceFile:
         split: ``train``, ``valid`` or ``test``, decided by its tune.
         labels: The role of each track by its position, from the pack's index; None without an index.
         licence: Of this file.
+        tune: The key that files of one tune share.
     """
 
     path: Path
@@ -36,6 +37,7 @@ class SourceFile:
     split: str
     labels: dict[int, str] | None
     licence: str
+    tune: str = ""
 
 
 def find_files(sources: list[Path], unpack_to: Path) -> list[SourceFile]:
@@ -110,6 +112,7 @@ def _indexed_files(root: Path) -> list[SourceFile]:
             split=split_of(tune_key(pack, entry)),
             labels={track.i: track.role for track in entry.tracks},
             licence=entry.licence or pack.licence,
+            tune=tune_key(pack, entry),
         )
         for entry in entries
     ]

@@ -1,7 +1,8 @@
 """Prepared windows on disk: memory-mapped arrays and a JSON that says where they come from.
 
-A folder holds ``dataset.json`` and, for each split, ``SPLIT.tokens.npy`` (uint8, drums uint16, [windows, steps]),
-``SPLIT.pack.npy`` (uint8 [windows], the position of the window's pack in the JSON) and, of drums,
+A folder holds ``dataset.json`` and, for each split, ``SPLIT.tokens.npy`` (uint8, drums uint16, [windows, steps]; of a
+trio uint16 [windows, steps, 3]: melody, bass, drums),
+``SPLIT.pack.npy`` (uint8 [windows], the position of the window's pack in the JSON) and, where there are drums,
 ``SPLIT.groove.npy`` (int8 [windows, steps, 9, 2]: velocity and offset of every voice).
 """
 
@@ -14,12 +15,12 @@ import numpy as np
 import numpy.typing as npt
 from msgspec import Struct
 
-from autoloops_engine.codecs.drums import CLASSES as DRUM_CLASSES
 from autoloops_engine.errors import UsageError
 from autoloops_export.data.packs import SPLITS
 
 MANIFEST: Final = "dataset.json"
 SCHEMA: Final = 1
+WITH_GROOVE: Final = ("drums", "trio")
 
 
 class PackCounts(Struct, frozen=True):
@@ -66,6 +67,8 @@ class DatasetManifest(Struct, frozen=True):
         broken: The files that could not be read.
         packs: What each pack gave; windows name packs by their position here.
         derived: Windows, before duplicates and leaks were dropped, from tracks that only stand in for the role.
+        recombined: Of a trio: training windows with a melody from one piece over bass and drums from another.
+        drummed: Of a trio: training windows of melody and bass over drums from elsewhere.
         schema: Version of this file's layout.
     """
 
@@ -80,6 +83,8 @@ class DatasetManifest(Struct, frozen=True):
     broken: list[BrokenFile]
     packs: list[PackCounts]
     derived: int = 0
+    recombined: int = 0
+    drummed: int = 0
     schema: int = SCHEMA
 
 
@@ -88,7 +93,7 @@ class SplitWindows:
     """The windows of one split.
 
     Attributes:
-        tokens: uint8, drums uint16 [windows, steps].
+        tokens: uint8, drums uint16 [windows, steps], of a trio [windows, steps, 3].
         packs: uint8 [windows]: the position of each window's pack in the manifest.
         groove: Of drums: velocity (0 to 127) and offset (-127 to 127 for half a step, positive = early) of every voice,
             int8 [windows, steps, 9, 2].
@@ -101,6 +106,29 @@ class SplitWindows:
     def __len__(self) -> int:
         """Number of windows."""
         return len(self.tokens)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """What is kept of all windows found, and what was left out.
+
+    Attributes:
+        splits: Windows, by split.
+        counts: Windows by split for each pack; in a trio those that a pack only lends drums to count too.
+        duplicates: See :class:`DatasetManifest`, like the others.
+        leaks: See there.
+        derived: See there.
+        recombined: See there.
+        drummed: See there.
+    """
+
+    splits: dict[str, SplitWindows]
+    counts: dict[str, dict[str, int]]
+    duplicates: int
+    leaks: int
+    derived: int = 0
+    recombined: int = 0
+    drummed: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -132,7 +160,7 @@ def load_dataset(folder: Path) -> Dataset:
     """
     try:
         manifest = msgspec.json.decode((folder / MANIFEST).read_bytes(), type=DatasetManifest)
-        arrays = ("tokens", "pack", "groove") if manifest.classes == DRUM_CLASSES else ("tokens", "pack")
+        arrays = ("tokens", "pack", "groove") if manifest.role in WITH_GROOVE else ("tokens", "pack")
         splits = {
             name: SplitWindows(*(np.load(folder / f"{name}.{array}.npy", mmap_mode="r") for array in arrays))
             for name in SPLITS

@@ -1,65 +1,40 @@
 """The flat MusicVAE: a bidirectional LSTM encoder and one autoregressive LSTM decoder over the whole loop.
 
 After Roberts et al., "A Hierarchical Latent Vector Model for Learning Long-Term Structure in Music", ICML 2018,
-section 3 (the flat baseline): z joins the decoder's input at every step, and the initial state of its layers is
-tanh of a linear map of z. One addition: the encoder's summary reads its outputs at a few evenly spaced
+section 3 (the flat baseline). One addition: the encoder's summary reads its outputs at a few evenly spaced
 steps rather than only at the last, so that the early steps of a window need not survive in one cell.
 
-The three functions that the engine runs are :meth:`FlatVae.encode`, :meth:`FlatVae.start` and :meth:`FlatVae.bar`;
-the others serve training.
-Axes: B batch, T steps, F encoder features, C classes, Z latent, H decoder units, L decoder layers, S = 2 L H.
+The three functions that the engine runs are ``encode``, ``start`` and ``bar``; the others serve training.
+Axes: B batch, T steps, F encoder features, C classes, Z latent, H decoder units, S decoder states.
 """
+
+from abc import ABC, abstractmethod
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autoloops_engine.units import STEPS_PER_BAR
 from autoloops_export.models.config import ModelConfig
+from autoloops_export.models.core import Configured, CoreDecoder, initialise
 from autoloops_export.models.loops import Loops
 
-MIN_TEMPERATURE = 1e-6
 
-
-def initialise(*lstms: nn.LSTM) -> None:
-    """Orthogonal recurrences, and a forget bias of 1 as in MusicVAE: cells remember from the first step on."""
-    for lstm in lstms:
-        for name, parameter in lstm.named_parameters():
-            if name.startswith("weight_hh"):
-                for gate in parameter.data.chunk(4):
-                    nn.init.orthogonal_(gate)
-            elif name.startswith("weight_ih"):
-                nn.init.xavier_uniform_(parameter.data)
-            else:
-                parameter.data.zero_()
-                if name.startswith("bias_ih"):
-                    parameter.data.chunk(4)[1].fill_(1.0)
-
-
-class FlatVae(nn.Module):
-    """A flat variational autoencoder of token sequences."""
+class LoopEncoder(Configured, ABC):
+    """What makes of a loop a posterior over z."""
 
     def __init__(self, config: ModelConfig) -> None:
-        super().__init__()
-        self.config = config
-        summary = 2 * config.encoder_hidden * config.summaries
+        super().__init__(config)
         self.encoder = nn.LSTM(config.features, config.encoder_hidden, batch_first=True, bidirectional=True)
-        self.to_mu = nn.Linear(summary, config.latent)
-        self.to_sigma = nn.Linear(summary, config.latent)
-        self.to_state = nn.Linear(config.point, config.state)
-        self.embed = nn.Embedding(config.classes, config.embedding)
-        self.decoder = nn.LSTM(
-            config.embedding + config.point, config.decoder_hidden, config.decoder_layers, batch_first=True
-        )
-        self.to_logits = nn.Linear(config.decoder_hidden, config.classes)
-        initialise(self.encoder, self.decoder)
+        self.to_mu = nn.Linear(config.summary, config.latent)
+        self.to_sigma = nn.Linear(config.summary, config.latent)
+        initialise(self.encoder)
 
     def features(self, loops: Loops) -> Tensor:
         """What the encoder reads of loops: here their tokens one-hot, float32 [B, T, F]."""
         return F.one_hot(loops.tokens, self.config.classes).float()
 
     def summarise(self, features: Tensor) -> Tensor:
-        """What the encoder gathered: features [B, T, F] to [B, 2 * encoder units * reads]."""
+        """What the encoder gathered: features [B, T, F] to [B, summary]."""
         return self.read(self.encoder(features)[0])
 
     def read(self, outputs: Tensor) -> Tensor:
@@ -77,99 +52,30 @@ class FlatVae(nn.Module):
         """Features [B, T, F] to mu and sigma, each [B, Z]."""
         return self.posterior(self.summarise(features))
 
+    def told(self, z: Tensor) -> Tensor:
+        """Z [B, Z] to what the core decoders are told, one row for each stretch that begins anew: [R, P]."""
+        return z
+
+    @abstractmethod
     def start(self, z: Tensor) -> tuple[Tensor, Tensor]:
-        """Z [B, Z] to the state before the first step [B, 1, S] and the embedding of every bar [B, 1, Z]."""
-        return torch.tanh(self.to_state(z)).unsqueeze(1), z.unsqueeze(1)
+        """Z [B, Z] to the decoders' state before each bar [B, N, S] and what the bar is told [B, N, P]."""
 
-    def token_table(self) -> Tensor:
-        """What each token, once played, tells the decoder: [C, embedding]."""
-        return self.embed.weight
+    @abstractmethod
+    def cores(self, loops: Loops) -> list[tuple[CoreDecoder, Loops]]:
+        """The core decoders, each with its part of loops."""
 
-    def logits(self, outputs: Tensor) -> Tensor:
-        """The decoder's outputs [..., H] to logits [..., C]."""
-        logits: Tensor = self.to_logits(outputs)
-        return logits
+
+class FlatVae(LoopEncoder, CoreDecoder):
+    """A flat variational autoencoder of token sequences."""
+
+    def start(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """See :meth:`LoopEncoder.start`; N is 1: one state runs through the loop."""
+        return self.first_state(z).unsqueeze(1), z.unsqueeze(1)
+
+    def cores(self, loops: Loops) -> list[tuple[CoreDecoder, Loops]]:
+        """See :meth:`LoopEncoder.cores`: itself."""
+        return [(self, loops)]
 
     def decode(self, z: Tensor, previous: Tensor) -> Tensor:
-        """The decoder's outputs at every step at once, given the token before each.
-
-        Args:
-            z: What the steps are told: latent points, [B, Z].
-            previous: The tokens before each step, int64 [B, T]; 0 before the first.
-
-        Returns:
-            Outputs, [B, T, H].
-        """
-        layers, units = self.config.decoder_layers, self.config.decoder_hidden
-        states = torch.tanh(self.to_state(z)).view(-1, layers, 2, units)
-        hidden, cell = states.unbind(2)
-        points = z.unsqueeze(1).expand(-1, previous.shape[1], -1)
-        inputs = torch.cat([F.embedding(previous, self.token_table()), points], dim=2)
-        carried = (hidden.transpose(0, 1).contiguous(), cell.transpose(0, 1).contiguous())
-        outputs: Tensor = self.decoder(inputs, carried)[0]
-        return outputs
-
-    def bar(
-        self, state: Tensor, embedding: Tensor, previous: Tensor, temperature: Tensor, noise: Tensor, bias: Tensor
-    ) -> tuple[Tensor, ...]:
-        """Sample one bar step by step, each token fed back into the next step.
-
-        A token is argmax((logits + bias) / temperature + noise): exact sampling where the noise is standard Gumbel
-        (Maddison et al., "A* sampling", 2014); at temperature 0 argmax(logits + bias).
-
-        Args:
-            state: The decoder's state before the bar, [B, S].
-            embedding: Of this bar (flat models: z), [B, E].
-            previous: The token before the bar, int64 [B]; 0 at the start of a loop.
-            temperature: Not negative, [B].
-            noise: [B, 16, C].
-            bias: Added to the logits before the temperature, [B, 16, C].
-
-        Returns:
-            Tokens int64 [B, 16], the state after each step [B, 16, S], logits before bias and temperature [B, 16, C].
-        """
-        from_token, from_point = self._input_maps(embedding)
-        sharp = temperature.unsqueeze(1)
-        divisor = sharp.clamp(min=MIN_TEMPERATURE)
-        tokens, states, logits = [], [], []
-        for step in range(STEPS_PER_BAR):
-            state, output = self._step(state, F.embedding(previous, from_token) + from_point)
-            scores = self.logits(output)
-            wanted = scores + bias[:, step]
-            previous = torch.where(sharp > 0, wanted / divisor + noise[:, step], wanted).argmax(dim=1)
-            tokens.append(previous)
-            states.append(state)
-            logits.append(scores)
-        return torch.stack(tokens, 1), torch.stack(states, 1), torch.stack(logits, 1)
-
-    def _input_maps(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
-        """The first layer's input gates, split: one row for each token [C, 4H], and the point's part [B, 4H].
-
-        Neither depends on the step, so a bar computes them once.
-        """
-        weights, biases = self._input_weights(0)
-        size = self.config.embedding
-        from_token = self.token_table() @ weights[:, :size].T
-        from_point = embedding @ weights[:, size:].T + biases
-        return from_token, from_point
-
-    def _input_weights(self, layer: int) -> tuple[Tensor, Tensor]:
-        """Of a decoder layer's gates: the input weights [4H, inputs] and both biases in one, [4H]."""
-        biases = getattr(self.decoder, f"bias_ih_l{layer}") + getattr(self.decoder, f"bias_hh_l{layer}")
-        return getattr(self.decoder, f"weight_ih_l{layer}"), biases
-
-    def _step(self, state: Tensor, gates: Tensor) -> tuple[Tensor, Tensor]:
-        """One step of all layers: state [B, S] and the first layer's input gates [B, 4H] to state and output."""
-        parts = state.chunk(2 * self.config.decoder_layers, dim=1)
-        after: list[Tensor] = []
-        hidden = gates
-        for layer in range(self.config.decoder_layers):
-            if layer:
-                weights, biases = self._input_weights(layer)
-                gates = hidden @ weights.T + biases
-            gates = gates + parts[2 * layer] @ getattr(self.decoder, f"weight_hh_l{layer}").T
-            keep_in, forget, candidate, keep_out = gates.chunk(4, dim=1)
-            cell = torch.sigmoid(forget) * parts[2 * layer + 1] + torch.sigmoid(keep_in) * torch.tanh(candidate)
-            hidden = torch.sigmoid(keep_out) * torch.tanh(cell)
-            after += [hidden, cell]
-        return torch.cat(after, dim=1), hidden
+        """Latent points [B, Z] and the token before each step [B, T] to the decoder's outputs, [B, T, H]."""
+        return self.run(self.told(z), previous)

@@ -12,12 +12,13 @@ from torch import Tensor, nn
 
 from autoloops_engine.codecs.drums import CLASSES, VOICES
 from autoloops_export.models.config import ModelConfig
+from autoloops_export.models.core import CoreDecoder
 from autoloops_export.models.flat import FlatVae
 from autoloops_export.models.loops import Loops
 
 
-class GrooveVae(FlatVae):
-    """A flat variational autoencoder of drum loops."""
+class GrooveDecoder(CoreDecoder):
+    """An autoregressive decoder of drums."""
 
     bits: Tensor
 
@@ -34,7 +35,7 @@ class GrooveVae(FlatVae):
         nn.init.zeros_(self.embed.weight)
         nn.init.zeros_(self.to_logits.weight)
 
-    def features(self, loops: Loops) -> Tensor:
+    def drum_features(self, loops: Loops) -> Tensor:
         """Hits, velocities and offsets of every voice: float32 [B, T, 27]."""
         if loops.touch is None:
             raise ValueError("Drums need velocities and offsets.")
@@ -45,12 +46,12 @@ class GrooveVae(FlatVae):
         return F.embedding(tokens, self.bits)
 
     def token_table(self) -> Tensor:
-        """See :meth:`FlatVae.token_table`: of a combination and of its voices."""
+        """See :meth:`CoreDecoder.token_table`: of a combination and of its voices."""
         table: Tensor = self.embed.weight + self.embed_hits(self.bits)
         return table
 
     def logits(self, outputs: Tensor) -> Tensor:
-        """See :meth:`FlatVae.logits`: of a combination and of its voices."""
+        """See :meth:`CoreDecoder.logits`: of a combination and of its voices."""
         logits: Tensor = self.to_logits(outputs) + self.to_hits(outputs) @ self.bits.T
         return logits
 
@@ -69,9 +70,17 @@ class GrooveVae(FlatVae):
     def bar(
         self, state: Tensor, embedding: Tensor, previous: Tensor, temperature: Tensor, noise: Tensor, bias: Tensor
     ) -> tuple[Tensor, ...]:
-        """See :meth:`FlatVae.bar`; two more answers: velocities and offsets of what was struck, [B, 16, 9] each."""
+        """See :meth:`CoreDecoder.bar`; two more answers: velocities and offsets of what was struck, [B, 16, 9] each."""
         tokens, states, logits = super().bar(state, embedding, previous, temperature, noise, bias)
         units = self.config.decoder_hidden
         # The state ends with the last layer's output and its cell.
         velocities, offsets = self.touch(states[:, :, -2 * units : -units], tokens)
         return tokens, states, logits, velocities, offsets
+
+
+class GrooveVae(FlatVae, GrooveDecoder):
+    """A flat variational autoencoder of drum loops."""
+
+    def features(self, loops: Loops) -> Tensor:
+        """See :meth:`GrooveDecoder.drum_features`."""
+        return self.drum_features(loops)

@@ -10,7 +10,7 @@ from torch import Tensor
 from autoloops_engine.codecs.drums import VOICES, hits_of, tokens_of
 from autoloops_engine.units import STEPS_PER_BAR
 from autoloops_export.data.melody import FIRST_PITCH_CLASS
-from autoloops_export.data.roles import LOWEST_PITCH, Role
+from autoloops_export.data.roles import BASS, LOWEST_PITCH, MELODY, Role
 from autoloops_export.data.windows import SplitWindows
 from autoloops_export.models.loops import Loops, loops_from
 from autoloops_export.training.recipe import DataArguments
@@ -28,8 +28,8 @@ class BatchSampler:
     ) -> None:
         self._windows, self._role, self._recombine = windows, role, arguments.recombine
         self._cumulative = np.cumsum(window_weights(windows.packs, pack_names, arguments.balance))
-        if role.kind == "line":
-            self._lowest_shift, self._highest_shift = shift_ranges(windows.tokens, role, arguments)
+        if role.kind != "drums":
+            self._lowest_shift, self._highest_shift = _ranges(windows, role, arguments)
         self.generator = np.random.default_rng(seed)
 
     def draw(self, size: int) -> Loops:
@@ -39,12 +39,28 @@ class BatchSampler:
         loops = loops_from(self._windows, rows)
         if self._role.kind == "drums":
             return self._recombined(loops)
+        if self._role.kind == "trio":
+            return self._other_drums(Loops(self._transposed(loops.tokens, rows), loops.touch))
         return Loops(self._transposed(loops.tokens, rows))
 
     def _transposed(self, tokens: Tensor, rows: npt.NDArray[np.int64]) -> Tensor:
         lowest, highest = self._lowest_shift[rows], self._highest_shift[rows]
         shifts = lowest + np.floor(self.generator.random(len(rows)) * (highest - lowest + 1)).astype(np.int64)
-        return tokens + (tokens >= FIRST_PITCH_CLASS) * torch.from_numpy(shifts)[:, None]
+        lines = tokens[..., :2] if tokens.ndim == 3 else tokens
+        moved = torch.from_numpy(shifts).view(-1, *(1,) * (tokens.ndim - 1))
+        lines = lines + (lines >= FIRST_PITCH_CLASS) * moved
+        return torch.cat([lines, tokens[..., 2:]], dim=2) if tokens.ndim == 3 else lines
+
+    def _other_drums(self, loops: Loops) -> Loops:
+        """Some trios get the drums of another: they have no key."""
+        size = len(loops.tokens)
+        others = torch.from_numpy(self.generator.permutation(size))
+        taken = torch.from_numpy(self.generator.random(size) < self._recombine)
+        tokens = loops.tokens.clone()
+        tokens[..., 2] = torch.where(taken[:, None], tokens[others, :, 2], tokens[..., 2])
+        if loops.touch is None:
+            return Loops(tokens)
+        return Loops(tokens, torch.where(taken.view(-1, 1, 1, 1), loops.touch[others], loops.touch))
 
     def _recombined(self, loops: Loops) -> Loops:
         """Some windows take a bar, or the voices of a hand or foot, from another: what a drummer might do as well."""
@@ -83,6 +99,16 @@ def window_weights(
     weights = (shares / np.maximum(counts, 1))[packs]
     normalised: npt.NDArray[np.float64] = weights / weights.sum()
     return normalised
+
+
+def _ranges(
+    windows: SplitWindows, role: Role, arguments: DataArguments
+) -> tuple[npt.NDArray[np.int64], npt.NDArray[np.int64]]:
+    """As :func:`shift_ranges`; the lines of a trio move together, as far as both may."""
+    if role.kind == "line":
+        return shift_ranges(windows.tokens, role, arguments)
+    lines = [shift_ranges(windows.tokens[..., number], part, arguments) for number, part in enumerate((MELODY, BASS))]
+    return np.maximum(lines[0][0], lines[1][0]), np.minimum(lines[0][1], lines[1][1])
 
 
 def shift_ranges(

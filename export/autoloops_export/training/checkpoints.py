@@ -25,6 +25,7 @@ class Counters(Struct):
 
     Attributes:
         step: Optimiser steps done.
+        windows: Training windows seen, repeats counted.
         seconds: Time trained, over all sessions of the run.
         kl_weight: The steered weight of the KL.
         best: Best free-running accuracy on the validation tunes.
@@ -33,6 +34,7 @@ class Counters(Struct):
     """
 
     step: int = 0
+    windows: int = 0
     seconds: float = 0.0
     kl_weight: float = 0.0
     best: float = -1.0

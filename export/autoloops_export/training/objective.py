@@ -4,15 +4,20 @@ Drums add the squared errors of velocities and offsets at the hits, as GrooVAE d
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from autoloops_export.models.flat import FlatVae
-from autoloops_export.models.groove import GrooveVae
+from autoloops_export.models.core import CoreDecoder
+from autoloops_export.models.flat import LoopEncoder
+from autoloops_export.models.groove import GrooveDecoder
 from autoloops_export.models.loops import Loops
 from autoloops_export.training.sharing import Noise
+
+# A share of samples not worth the pass that draws them.
+RARE: Final = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ def kl_nats(mu: Tensor, sigma: Tensor) -> Tensor:
 
 
 def elbo(
-    model: FlatVae,
+    model: LoopEncoder,
     loops: Loops,
     beta: float,
     free_bits_nats: float,
@@ -74,33 +79,28 @@ def elbo(
 
     Free bits count on the total KL of a window (MusicVAE's code does so, whatever its comment says).
     """
-    tokens = loops.tokens
+    device = loops.tokens.device
 
     def fast() -> torch.autocast:
-        return torch.autocast(tokens.device.type, precision, enabled=precision != torch.float32)
+        return torch.autocast(device.type, precision, enabled=precision != torch.float32)
 
     with fast():
         summary = model.summarise(model.features(loops))
     mu, sigma = model.posterior(summary.float())
     z = mu + sigma * noise.normal(*mu.shape)
     with fast():
-        inputs = _fed(model, z, tokens, feeding, noise)
-        outputs = model.decode(z, inputs)
-        logits = model.logits(outputs)
-    logits = logits.float()
-    per_step = F.cross_entropy(logits.flatten(0, 1), tokens.flatten(), reduction="sum")
-    reconstruction = per_step / len(tokens)
+        points = model.told(z)
+        costs = [_cost(core, points, part, feeding, noise, weights) for core, part in model.cores(loops)]
+    reconstruction, touch, correct = (torch.stack(terms) for terms in zip(*costs, strict=True))
     kl = kl_nats(mu, sigma).sum(1)
-    touch = _touch_cost(model, outputs.float(), loops, weights)
-    loss = reconstruction + beta * (kl - free_bits_nats).clamp(min=0).mean() + touch
-    correct = (logits.detach().argmax(2) == tokens).float().mean()
-    return Terms(loss, reconstruction.detach(), kl.mean().detach(), correct, touch.detach())
+    loss = reconstruction.sum() + beta * (kl - free_bits_nats).clamp(min=0).mean() + touch.sum()
+    return Terms(loss, reconstruction.sum().detach(), kl.mean().detach(), correct.mean(), touch.sum().detach())
 
 
 class Objective(nn.Module):
     """:func:`elbo` of a model as a module of its own: what several processes share is a module's ``forward``."""
 
-    def __init__(self, model: FlatVae) -> None:
+    def __init__(self, model: LoopEncoder) -> None:
         super().__init__()
         self.model = model
 
@@ -118,26 +118,43 @@ class Objective(nn.Module):
         return elbo(self.model, loops, beta, free_bits_nats, feeding, noise, precision, weights)
 
 
-def _touch_cost(model: FlatVae, outputs: Tensor, loops: Loops, weights: TouchWeights) -> Tensor:
+def _cost(
+    core: CoreDecoder,
+    points: Tensor,
+    loops: Loops,
+    feeding: Feeding,
+    noise: Noise,
+    weights: TouchWeights,
+) -> tuple[Tensor, Tensor, Tensor]:
+    """Of a core decoder and its part: reconstruction and touch, a window, and the share of right steps."""
+    outputs = core.run(points, _fed(core, points, loops.tokens, feeding, noise))
+    logits = core.logits(outputs).float()
+    nats = F.cross_entropy(logits.flatten(0, 1), loops.tokens.flatten(), reduction="sum") / len(loops.tokens)
+    correct = (logits.detach().argmax(2) == loops.tokens).float().mean()
+    with torch.autocast(outputs.device.type, enabled=False):
+        return nats, _touch_cost(core, outputs.float(), loops, weights), correct
+
+
+def _touch_cost(core: CoreDecoder, outputs: Tensor, loops: Loops, weights: TouchWeights) -> Tensor:
     """The weighted squared errors of velocities and offsets at the true hits, a window."""
-    if not isinstance(model, GrooveVae) or loops.touch is None:
+    if not isinstance(core, GrooveDecoder) or loops.touch is None:
         return outputs.new_zeros(())
-    velocities, offsets = model.touch(outputs, loops.tokens)
+    velocities, offsets = core.touch(outputs, loops.tokens)
     loud = (velocities - loops.touch[..., 0]).square().sum()
     timed = (offsets - loops.touch[..., 1]).square().sum()
     return (weights.velocity * loud + weights.offset * timed) / len(loops.tokens)
 
 
 @torch.no_grad()
-def _fed(model: FlatVae, z: Tensor, tokens: Tensor, feeding: Feeding, noise: Noise) -> Tensor:
+def _fed(core: CoreDecoder, points: Tensor, tokens: Tensor, feeding: Feeding, noise: Noise) -> Tensor:
     """The decoder's inputs: true tokens, some replaced by its own samples, some blanked.
 
     The samples come from one teacher-forced pass for all steps at once (Duckworth et al., "Parallel scheduled
     sampling", 2019), because a pass step by step would cost as much as the rest of training.
     """
     source = tokens
-    if feeding.sampling > 0:
-        logits = model.logits(model.decode(z, shifted(tokens))).float()
+    if feeding.sampling >= RARE:
+        logits = core.logits(core.run(points, shifted(tokens))).float()
         sampled = (logits - (-noise.uniform(*logits.shape).log()).log()).argmax(2)
         chosen = noise.uniform(*tokens.shape) < feeding.sampling
         source = torch.where(chosen, sampled, tokens)

@@ -32,7 +32,8 @@ class DataArguments:
     transpose_up: int = 6
     """Semitones a window may be moved up, within the role's range."""
     recombine: float = 0.0
-    """Share of a batch's drum windows that take some voices, or a bar, from another window of the batch."""
+    """Share of a batch's drum windows that take some voices, or a bar, from another window of the batch; of a batch's
+    trios that take the drums of another."""
     min_windows: int = 500
     """Training on fewer windows is refused."""
 

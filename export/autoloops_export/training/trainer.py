@@ -67,6 +67,16 @@ def pick_precision(name: str, device: torch.device) -> torch.dtype:
     return torch.bfloat16 if name == "bfloat16" else torch.float32
 
 
+def working_clock(device: torch.device) -> Callable[[], float]:
+    """The clock of a run's length: seconds in which the run really worked.
+
+    On a processor it is the time that the system gave to the thread that trains, which takes part in every
+    product: pauses, sleep and time that other programs took do not count. With CUDA that thread mostly waits for a
+    device that is the run's alone, so it is the time of day.
+    """
+    return time.thread_time if device.type == "cpu" else time.monotonic
+
+
 def check_enough(dataset: Dataset, recipe: Recipe) -> None:
     """Refuse to train on too little or on the wrong windows.
 
@@ -172,6 +182,7 @@ class Trainer:
         if math.isfinite(norm) and norm <= options.skip_norm:
             self.optimiser.step()
         counters.step += 1
+        counters.windows += size * self.share.processes
         self._follow()
         counters.kl_weight = schedules.steer(objective, counters.kl_weight, float(terms.kl))
         return StepReport(counters.step, progress, rate, weight, terms)
@@ -183,18 +194,18 @@ class Trainer:
         for average, weight in zip(self.average.parameters(), self.model.parameters(), strict=True):
             average.lerp_(weight, 1 - decay)
 
-    def run(self, observer: Observer, stopping: Callable[[], bool], clock: Callable[[], float] = time.monotonic) -> str:
+    def run(self, observer: Observer, stopping: Callable[[], bool], clock: Callable[[], float] | None = None) -> str:
         """Train to the end of the plan, to the end of patience, or until ``stopping`` answers True.
 
         Args:
             observer: Is told of every step and measurement.
             stopping: Asked after each step; the state is saved before the run ends.
-            clock: Seconds; read between steps.
+            clock: Seconds, read between steps; None: :func:`working_clock`.
 
         Returns:
             Why it ended, in words.
         """
-        run = self.recipe.run
+        run, clock = self.recipe.run, clock or working_clock(self.device)
         while self.progress < 1:
             if self.counters.since_best >= run.patience:
                 return f"no better for {run.patience} measurements"
@@ -235,7 +246,7 @@ class Trainer:
             config=self.recipe.model,
             step=self.counters.step,
             seconds=round(self.counters.seconds, 1),
-            windows=self.counters.step * self.recipe.run.batch_size * self.share.processes,
+            windows=self.counters.windows,
             metrics=metrics.as_dict(),
             data=self._data,
         )
