@@ -4,6 +4,7 @@ Everything here is driven by messages and time; the shell carries what ``advance
 """
 
 from collections.abc import Callable
+from typing import Final
 
 from autoloops_bridges.control.dispatch import Action
 from autoloops_bridges.control.feedback import Feedback
@@ -18,6 +19,8 @@ from autoloops_engine.messages import MidiIn, PortsState, SendMidi
 from autoloops_engine.session.surface import Surface, Target, Values
 
 _PLAYING = Target("playing")
+
+_TAP: Final = Target("tap")
 
 
 class Controllers:
@@ -136,7 +139,9 @@ class Controllers:
                 if command.action is Action.SET:
                     self._surface.set(command.target, command.values, now_us)
                 elif command.action is Action.ACT:
-                    self._surface.act(command.target, command.values, now_us)
+                    # A tap counts by when it was played, however late it is read.
+                    at_us = event.at_us if command.target == _TAP else now_us
+                    self._surface.act(command.target, command.values, at_us)
             except AutoLoopsError:
                 self.refused += 1
 
