@@ -21,6 +21,8 @@ class Stream(IntEnum):
     VARIATION = 2
     SEED = 3
     COMPONENT = 4
+    WALK = 5
+    ORBIT = 6
 
 
 def _words(seed: int, stream: Stream, bar: int, pass_index: int, count: int) -> NDArray[np.uint64]:

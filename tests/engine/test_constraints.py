@@ -235,6 +235,7 @@ def test_limits_outlive_the_main_process(groove: Decoder) -> None:
     setup = PartSetup("part", 1, latent_space(groove.manifest), 2, 1.0, DRUMS)
     successor = Session([setup], 1, TEMPO_BPM, generation=1)
     successor.restore(state)
-    for target in session.targets():
+    # The position is a matter of the present time.
+    for target in set(session.targets()) - {Target("position")}:
         assert successor.get(target) == session.get(target), target
-    assert successor.state().parts["part"].limits == session.state().parts["part"].limits
+    assert successor.state().parts["part"].settings.limits == session.state().parts["part"].settings.limits

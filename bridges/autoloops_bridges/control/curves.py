@@ -5,7 +5,7 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Final, Literal
 
-from autoloops_bridges.control.vocabulary import Type
+from autoloops_bridges.control.rows import Type
 from autoloops_engine.session.surface import Value
 
 Curve = Literal["linear", "exp", "log", "s"]

@@ -5,17 +5,8 @@ from collections.abc import Sequence
 from enum import Enum
 from typing import Final, NamedTuple
 
-from autoloops_bridges.control.vocabulary import (
-    MAX_INT,
-    RESERVED,
-    TABLE,
-    Argument,
-    Direction,
-    Kind,
-    Row,
-    Type,
-    is_part_name,
-)
+from autoloops_bridges.control.rows import Argument, Direction, Kind, Row, Type
+from autoloops_bridges.control.vocabulary import MAX_INT, RESERVED, TABLE, is_part_name
 from autoloops_engine.session.surface import Key, Target, Value, Values
 
 MAX_KNOWN_ADDRESSES: Final = 4096
@@ -114,8 +105,7 @@ class Router:
             return Refusal(address, "Every address begins with /al/; the reference page lists them all.")
         words = tuple(segments[2:])
         if words[0] in RESERVED:
-            row = self._by_shape.get(words)
-            return Route(row, Target("/".join(words))) if row else _unknown(address)
+            return self._find_whole(address, words)
         if len(words) == 1:
             return _unknown(address)
         if not is_part_name(words[0]):
@@ -123,6 +113,14 @@ class Router:
                 address, "A part's name is a lower-case letter followed by lower-case letters, digits, _ or -."
             )
         return self._find_in_part(address, words)
+
+    def _find_whole(self, address: str, words: tuple[str, ...]) -> Route | Refusal:
+        row = self._by_shape.get(words)
+        if row is not None:
+            return Route(row, Target("/".join(words)))
+        keyed = self._by_shape.get((words[0], *("*" for _ in words[1:])))
+        key = _key(keyed.segments[1], words[1]) if keyed is not None else None
+        return _unknown(address) if keyed is None or key is None else Route(keyed, Target(words[0], "", key))
 
     def _find_in_part(self, address: str, words: tuple[str, ...]) -> Route | Refusal:
         part, noun, *rest = words

@@ -13,7 +13,7 @@ from autoloops_bridges.control.curves import Scale
 from autoloops_bridges.control.dispatch import Refusal, Router
 from autoloops_bridges.control.mapping import PLACE, Light, MapEntry, Present
 from autoloops_bridges.control.relative import Encoding
-from autoloops_bridges.control.vocabulary import Type
+from autoloops_bridges.control.rows import Type
 from autoloops_bridges.midi.parse import ControlEvent, Source, value_at
 from autoloops_engine.messages import SendMidi
 from autoloops_engine.session.surface import Values

@@ -16,7 +16,7 @@ from autoloops_bridges.control.map_table import moved_argument
 from autoloops_bridges.control.relative import Encoding
 from autoloops_bridges.control.rig import Rig
 from autoloops_bridges.control.rig_edit import Table, with_added, with_replaced, without
-from autoloops_bridges.control.vocabulary import Argument, Kind, Row, Type
+from autoloops_bridges.control.rows import Argument, Kind, Row, Type
 from autoloops_bridges.midi.names import NONE
 from autoloops_bridges.midi.parse import ControlEvent, Source
 from autoloops_engine.errors import UsageError

@@ -9,9 +9,9 @@ from autoloops_bridges.control.curves import Curve, Scale
 from autoloops_bridges.control.dispatch import Refusal, Router
 from autoloops_bridges.control.mapping import ENCODER_STEP, PLACE, Light, MapEntry
 from autoloops_bridges.control.relative import Encoding
+from autoloops_bridges.control.rows import Argument, Kind, Row, Type
 from autoloops_bridges.control.takeover import Takeover
 from autoloops_bridges.control.toml_tables import TomlTable
-from autoloops_bridges.control.vocabulary import Argument, Kind, Row, Type
 from autoloops_bridges.midi.parse import Source
 from autoloops_engine.session.surface import Target, Value
 

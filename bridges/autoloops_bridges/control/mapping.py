@@ -11,8 +11,8 @@ from autoloops_bridges.control.alike import alike
 from autoloops_bridges.control.curves import Scale
 from autoloops_bridges.control.dispatch import Action, Command, Refusal, Router
 from autoloops_bridges.control.relative import Encoding, steps_of
+from autoloops_bridges.control.rows import Kind, Type
 from autoloops_bridges.control.takeover import Follower, Takeover
-from autoloops_bridges.control.vocabulary import Kind, Type
 from autoloops_bridges.midi.parse import ControlEvent, Source
 from autoloops_engine.session.surface import Target, Value, Values
 

@@ -2,7 +2,8 @@
 
 from typing import Final
 
-from autoloops_bridges.control.vocabulary import MAX_INT, TABLE, Argument, Direction, Kind, Row
+from autoloops_bridges.control.rows import Argument, Direction, Kind, Row
+from autoloops_bridges.control.vocabulary import MAX_INT, TABLE
 
 _INTRODUCTION: Final = """\
 # OSC addresses

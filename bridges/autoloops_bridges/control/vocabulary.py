@@ -6,10 +6,10 @@ attribute, ``N`` for a number of packets. A *value* with arguments sets, without
 """
 
 import re
-from dataclasses import dataclass
-from enum import Enum
 from typing import Final
 
+from autoloops_bridges.control.playing import PLAYING
+from autoloops_bridges.control.rows import WHEN, Argument, Direction, Kind, Row, Type, stream, value, verb
 from autoloops_engine.time.gearing import MULTIPLES
 from autoloops_engine.time.swing import MOST_PERCENT, STRAIGHT_PERCENT
 from autoloops_engine.units import (
@@ -26,93 +26,6 @@ PART_NAME: Final = re.compile(r"[a-z][a-z0-9_-]*")
 MAX_INT: Final = 2**31 - 1
 MAX_LOOKAHEAD_MS: Final = 100.0
 
-
-class Kind(Enum):
-    """What an address does."""
-
-    VALUE = "value"
-    VERB = "verb"
-    STREAM = "stream"
-
-
-class Direction(Enum):
-    """Who sends it: a client (in), AutoLoops (out), or both (asked or set, and answered or echoed)."""
-
-    IN = "in"
-    OUT = "out"
-    BOTH = "in, out"
-
-
-class Type(Enum):
-    """What an argument holds, by its OSC type tag; ``ANY`` takes whatever comes."""
-
-    INT = "i"
-    FLOAT = "f"
-    BOOL = "i 0|1"
-    STRING = "s"
-    ANY = "any"
-
-
-@dataclass(frozen=True, slots=True)
-class Argument:
-    """One argument of an address.
-
-    Attributes:
-        name: What to call it.
-        type: What it holds.
-        low: Least value allowed; none: no bound.
-        high: Greatest value allowed; none: no bound.
-        unit: Unit of the value.
-        default: Value at rest, or the value taken when an optional argument is left out.
-        choices: The words allowed.
-        optional: It may be left out.
-        many: It may be repeated, here at the end of the list.
-    """
-
-    name: str
-    type: Type
-    low: float | None = None
-    high: float | None = None
-    unit: str = ""
-    default: float | str | None = None
-    choices: tuple[str, ...] = ()
-    optional: bool = False
-    many: bool = False
-
-
-@dataclass(frozen=True, slots=True)
-class Row:
-    """One line of the table.
-
-    Attributes:
-        template: The address with its placeholders.
-        kind: What it does.
-        direction: Who sends it.
-        arguments: In order; the optional ones last.
-        help: What it means to a performer.
-        repeated: The arguments from this position on come as a group, any number of times.
-    """
-
-    template: str
-    kind: Kind
-    direction: Direction
-    arguments: tuple[Argument, ...]
-    help: str
-    repeated: int | None = None
-
-    @property
-    def segments(self) -> tuple[str, ...]:
-        """The template after ``/al``, cut at the slashes."""
-        return tuple(self.template.split("/")[2:])
-
-
-_WHEN = Argument(
-    "when",
-    Type.STRING,
-    default="bar",
-    choices=("now", "beat", "bar", "2bars", "4bars", "loop"),
-    optional=True,
-)
 _GRID = Argument("grid", Type.INT, 8, 16, optional=True)
 _PITCH = Argument("pitch", Type.INT, 0, 127, "MIDI note number")
 _VELOCITY = Argument("velocity", Type.INT, 1, 127, "MIDI velocity")
@@ -128,23 +41,11 @@ _BAR_ARGUMENTS = (
 )
 
 
-def _value(template: str, argument: Argument, text: str) -> Row:
-    return Row(template, Kind.VALUE, Direction.BOTH, (argument,), text)
-
-
-def _verb(template: str, text: str, *arguments: Argument) -> Row:
-    return Row(template, Kind.VERB, Direction.IN, arguments, text)
-
-
-def _stream(template: str, text: str, *arguments: Argument, repeated: int | None = None) -> Row:
-    return Row(template, Kind.STREAM, Direction.OUT, arguments, text, repeated)
-
-
 _WHOLE: Final = (
-    _verb("/al/start", "Play from bar 1."),
-    _verb("/al/continue", "Play on from here."),
-    _verb("/al/stop", "Stop here and end every note."),
-    _verb("/al/panic", "End every note on every channel, sounding or not, and play on."),
+    verb("/al/start", "Play from bar 1."),
+    verb("/al/continue", "Play on from here."),
+    verb("/al/stop", "Stop here and end every note."),
+    verb("/al/panic", "End every note on every channel, sounding or not, and play on."),
     Row(
         "/al/tempo",
         Kind.VALUE,
@@ -157,17 +58,17 @@ _WHOLE: Final = (
         "later (`/al/tempo 128 8`). A ramp counts beats, so it stands still while the song does; another tempo ends "
         "it. Answered and echoed without `beats`.",
     ),
-    _value(
+    value(
         "/al/position",
         Argument("beats", Type.FLOAT, 0, MAX_POSITION_BEATS, "beats"),
         "Where the song is, in beats from bar 1 = 0; setting it goes there, while playing too.",
     ),
-    _verb(
+    verb(
         "/al/tap",
         "Tap tempo: the third tap and each one after it set the tempo. A pause begins a new count; a tap left out, a "
         "slip and the bounce of a pad do no harm.",
     ),
-    _verb(
+    verb(
         "/al/nudge",
         "Everything sounds so much later from here on (negative: earlier), reached little by little so that nothing "
         "is heard to jump; nudges add up. Whoever follows a master stays that far off it.",
@@ -182,12 +83,12 @@ _WHOLE: Final = (
         "66.7 (triplets) to 75, for eighths (grid 8) or sixteenths (16); while playing from the next beat on. "
         "`/al/PART/bar` tells what is written, straight; `/al/PART/note` comes when it sounds.",
     ),
-    _verb(
+    verb(
         "/al/ping",
         "Answered by `/al/pong` with the same arguments.",
         Argument("x", Type.ANY, optional=True, many=True),
     ),
-    _verb(
+    verb(
         "/al/listen",
         "1: state changes, beats, bars and notes go to the sender's host at `port`, and so do answers and errors; "
         "ends after 60 s without any packet from that host. 0: no more. With a look-ahead the notes come that much "
@@ -196,20 +97,22 @@ _WHOLE: Final = (
         Argument("port", Type.INT, 1, 65535, "", "the sender's port", optional=True),
         Argument("lookahead_ms", Type.FLOAT, 0, MAX_LOOKAHEAD_MS, "ms", 0.0, optional=True),
     ),
-    _verb("/al/sync", "All present values, each on its own address."),
-    _value(
+    verb("/al/sync", "All present values, each on its own address."),
+    verb("/al/store/I", "Store what every part is set to in slot I, from 1 to 64."),
+    verb("/al/slot/I", "Recall slot I for every part that it holds.", WHEN),
+    value(
         "/al/scale",
         Argument("words", Type.STRING, default="off", many=True),
         "Scale lock: a root and a name, as in `a minor` or `F# dorian`, or `off`. Every note of melody and bass is "
         "chosen from it by the model itself.",
     ),
-    _value(
+    value(
         "/al/chords",
         Argument("words", Type.STRING, default="off", many=True),
         "Chord progression, as in `Am7 | Dm7 G7`, or `off`: chords of a bar share it evenly, and it begins again when "
         "it is through. Notes on a beat are chord tones; those between may be of the scale too, if one is set.",
     ),
-    _value(
+    value(
         "/al/sync/multiple",
         Argument("multiple", Type.FLOAT, min(MULTIPLES), max(MULTIPLES), "", 1.0),
         "0.5, 1 or 2 times the tempo of the master, or of ourselves with `--sync internal`; while playing from the "
@@ -218,7 +121,7 @@ _WHOLE: Final = (
 )
 
 _LEARN: Final = (
-    _verb(
+    verb(
         "/al/learn",
         "MIDI learn: the control that is moved next gets this address, with these arguments if a press is to set or do "
         "something; without an address, the parameter that is set next over OSC. Each step is told by "
@@ -226,16 +129,16 @@ _LEARN: Final = (
         Argument("address", Type.STRING, optional=True),
         Argument("argument", Type.ANY, optional=True, many=True),
     ),
-    _verb("/al/learn/replace", "After a conflict: the new mapping takes the place of the one that is there."),
-    _verb("/al/learn/both", "After a conflict: the control keeps what it has and gets the new one too."),
-    _verb("/al/learn/cancel", "Learn nothing."),
-    _verb("/al/learn/undo", "Takes the last change of the mapping back."),
-    _verb(
+    verb("/al/learn/replace", "After a conflict: the new mapping takes the place of the one that is there."),
+    verb("/al/learn/both", "After a conflict: the control keeps what it has and gets the new one too."),
+    verb("/al/learn/cancel", "Learn nothing."),
+    verb("/al/learn/undo", "Takes the last change of the mapping back."),
+    verb(
         "/al/learn/forget",
         "Takes every mapping to this address out of the rig file.",
         Argument("address", Type.STRING),
     ),
-    _stream(
+    stream(
         "/al/learn/status",
         "How far MIDI learn is.",
         Argument(
@@ -250,93 +153,62 @@ _LEARN: Final = (
 )
 
 _PART: Final = (
-    _value(
+    value(
         "/al/PART/z",
         Argument("coordinate", Type.FLOAT, -MAX_COORDINATE, MAX_COORDINATE, many=True),
         "The whole latent point: setting it brings knobs and attributes to rest; asked, it answers the sum of base "
         "point, knobs, attributes and motion.",
     ),
-    _value(
+    value(
         "/al/PART/z/I",
         Argument("coordinate", Type.FLOAT, -MAX_COORDINATE, MAX_COORDINATE),
         "The I-th coordinate of the base point, raw, from 1; knobs and attributes stay where they are.",
     ),
-    _value(
+    value(
         "/al/PART/knob/I",
         Argument("position", Type.FLOAT, 0, 1, "", 0.5),
         "The I-th most telling direction, from 1, calibrated so that equal turns change the loop equally.",
     ),
-    _value("/al/PART/attr/NAME", Argument("position", Type.FLOAT, 0, 1, "", 0.5), "Fader of a musical attribute."),
-    _value(
+    value("/al/PART/attr/NAME", Argument("position", Type.FLOAT, 0, 1, "", 0.5), "Fader of a musical attribute."),
+    value(
         "/al/PART/temperature",
         Argument("temperature", Type.FLOAT, 0, 4, "", 1.0),
         "How freely notes are drawn; 0: always the likeliest.",
     ),
-    _value("/al/PART/seed", Argument("seed", Type.INT, 0, MAX_INT), "Start of the random numbers of this part."),
-    _value(
+    value("/al/PART/seed", Argument("seed", Type.INT, 0, MAX_INT), "Start of the random numbers of this part."),
+    value(
         "/al/PART/hold",
         Argument("hold", Type.BOOL, 0, 1, "", 1),
         "1: the loop repeats as it is; 0: it varies in every pass.",
     ),
-    _value("/al/PART/mute", Argument("mute", Type.BOOL, 0, 1, "", 0), "1: silent, at once; the loop runs on."),
-    _value(
+    value("/al/PART/mute", Argument("mute", Type.BOOL, 0, 1, "", 0), "1: silent, at once; the loop runs on."),
+    value(
         "/al/PART/transpose",
         Argument("semitones", Type.INT, -48, 48, "semitones", 0),
         "Moves every pitch; drums stay as they are.",
     ),
-    _value("/al/PART/velocity", Argument("factor", Type.FLOAT, 0, 2, "", 1.0), "Multiplies every velocity."),
-    _value(
+    value("/al/PART/velocity", Argument("factor", Type.FLOAT, 0, 2, "", 1.0), "Multiplies every velocity."),
+    value(
         "/al/PART/accent",
         Argument("depth", Type.FLOAT, 0, 2, "", 1.0),
         "Depth of the metric accents that melody and bass get, as their models know no velocity; 0: all alike. Drums "
         "have their own dynamics.",
     ),
-    _value(
+    value(
         "/al/PART/model",
         Argument("bundle", Type.STRING),
         "The model by the name or path of its bundle. Another one is loaded while the music plays and heard from a bar "
         "line on, beginning where the loop was; one that cannot be used is an `/al/error`, and the old one plays on.",
     ),
-    Row(
-        "/al/PART/range",
-        Kind.VALUE,
-        Direction.BOTH,
-        (Argument("low", Type.INT, 0, 127, "MIDI note number", 0), Argument("high", Type.INT, 0, 127, "", 127)),
-        "Lowest and highest pitch that sounds.",
-    ),
-    _value(
-        "/al/PART/rests",
-        Argument("step", Type.INT, 0, 16, "sixteenths, from 1", 0, many=True),
-        "Steps of every bar that stay silent; 0: none.",
-    ),
-    _value(
-        "/al/PART/freeze",
-        Argument("step", Type.INT, 0, 1024, "sixteenths, from 1", 0, many=True),
-        "Steps of the loop that stay as they sound, whatever else moves; 0: none.",
-    ),
-    _value(
-        "/al/PART/edits",
-        Argument("steps", Type.INT, 0, 16, "sixteenths in a bar", 16),
-        "Change limiter: how many steps of a bar may differ from the last pass; 16: all.",
-    ),
-    _value(
-        "/al/PART/voice/NAME",
-        Argument("on", Type.BOOL, 0, 1, "", 1),
-        "0 leaves a drum voice out: kick, snare, closed-hat, open-hat, low-tom, mid-tom, high-tom, crash, ride.",
-    ),
-    _value(
-        "/al/PART/frozen/NAME",
-        Argument("on", Type.BOOL, 0, 1, "", 0),
-        "1: a drum voice stays as it sounds, with its velocities and its timing.",
-    ),
-    _value(
+    *PLAYING,
+    value(
         "/al/PART/link",
         Argument("part", Type.STRING, many=True),
         "The parts that share the latent point of this one: whoever moves it moves it for all, while each keeps its "
         "own seed, temperature and the rest. Parts with the same model can share one; those that one bundle plays "
         "together do from the beginning. `none`: a point of its own again.",
     ),
-    _value("/al/PART/length", Argument("bars", Type.INT, 1, 64, "bars"), "Length of the loop."),
+    value("/al/PART/length", Argument("bars", Type.INT, 1, 64, "bars"), "Length of the loop."),
     Row(
         "/al/PART/swing",
         Kind.VALUE,
@@ -344,23 +216,23 @@ _PART: Final = (
         (Argument("percent", Type.FLOAT, 0, MOST_PERCENT, "%"), _GRID),
         "Swing of this part, as `/al/swing`; below 50: that of the whole rig again.",
     ),
-    _value(
+    value(
         "/al/PART/offset",
         Argument("ms", Type.FLOAT, -MAX_OFFSET_MS, MAX_OFFSET_MS, "ms", 0.0),
         "How much later the part plays than the song (negative: earlier); while playing it gets there little by "
         "little.",
     ),
-    _verb(
+    verb(
         "/al/PART/fire",
         "Launch: `new` a new point and seed, `vary` one near by, `again` the same from its start.",
         Argument("what", Type.STRING, default="new", choices=("new", "vary", "again"), optional=True),
-        _WHEN,
+        WHEN,
     ),
-    _verb("/al/PART/restart", "Bar 1 of the loop falls on the launch point.", _WHEN),
+    verb("/al/PART/restart", "Bar 1 of the loop falls on the launch point.", WHEN),
 )
 
 _OUT: Final = (
-    _stream("/al/pong", "The answer to `/al/ping`.", Argument("x", Type.ANY, optional=True, many=True)),
+    stream("/al/pong", "The answer to `/al/ping`.", Argument("x", Type.ANY, optional=True, many=True)),
     Row(
         "/al/playing",
         Kind.VALUE,
@@ -393,9 +265,9 @@ _OUT: Final = (
         "How following goes: who gives the tempo, the master's tempo, how far we are ahead of it, how much it jitters, "
         "whether we are locked to it, and how many others are there. Sent when it changes; without arguments it asks.",
     ),
-    _stream("/al/beat", "A beat begins.", Argument("n", Type.INT, 1, None, "beats, from 1")),
-    _stream("/al/bar", "A bar begins.", Argument("n", Type.INT, 1, None, "bars, from 1")),
-    _stream(
+    stream("/al/beat", "A beat begins.", Argument("n", Type.INT, 1, None, "beats, from 1")),
+    stream("/al/bar", "A bar begins.", Argument("n", Type.INT, 1, None, "bars, from 1")),
+    stream(
         "/al/PART/note",
         "A note begins, in a bundle tagged with the intended onset; `beats` is the length known now, at most up to "
         "the bar line.",
@@ -403,9 +275,9 @@ _OUT: Final = (
         _VELOCITY,
         _BEATS,
     ),
-    _stream("/al/PART/tie", "The note goes on without a new attack, for so many beats more.", _PITCH, _BEATS),
-    _stream("/al/PART/off", "The note ends earlier than announced (stop, mute, swap, panic).", _PITCH),
-    _stream(
+    stream("/al/PART/tie", "The note goes on without a new attack, for so many beats more.", _PITCH, _BEATS),
+    stream("/al/PART/off", "The note ends earlier than announced (stop, mute, swap, panic).", _PITCH),
+    stream(
         "/al/PART/bar",
         "A bar ahead of its sounding, when it is frozen; one group of five for each note that begins in it. A number "
         "sent before replaces that bar from the present position on. Notes tied over from the bar before come as "
@@ -413,14 +285,14 @@ _OUT: Final = (
         *_BAR_ARGUMENTS,
         repeated=2,
     ),
-    _stream(
+    stream(
         "/al/PART/bar/I/N",
         "A bar too long for one packet of 1.4 kB comes in N packets, I from 1 to N, each with the same number and "
         "start_beat and the next notes.",
         *_BAR_ARGUMENTS,
         repeated=2,
     ),
-    _stream(
+    stream(
         "/al/error",
         "Something sent could not be done.",
         Argument("address", Type.STRING),

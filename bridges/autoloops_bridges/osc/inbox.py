@@ -5,7 +5,7 @@ from heapq import heappop, heappush
 from typing import Final, NamedTuple
 
 from autoloops_bridges.control.dispatch import Refusal, Router
-from autoloops_bridges.control.vocabulary import Kind
+from autoloops_bridges.control.rows import Kind
 from autoloops_bridges.osc import codec
 from autoloops_bridges.osc.listeners import Peer
 from autoloops_engine.units import US_PER_S

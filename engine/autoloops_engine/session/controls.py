@@ -9,12 +9,11 @@ from dataclasses import dataclass
 from typing import Final
 
 from autoloops_engine.errors import UsageError
-from autoloops_engine.messages import Mute
-from autoloops_engine.session import limiting, timing
+from autoloops_engine.session import limiting, moving, sounding, timing
 from autoloops_engine.session.sharing import link, unlink
 from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.surface import Target, Values
-from autoloops_engine.session.values import MAX_LENGTH_BARS, PART_VALUES, flag, whole
+from autoloops_engine.session.values import MAX_LENGTH_BARS, PART_VALUES, whole
 
 # What `link` says of a part that shares its latent point with nobody.
 NO_LINK: Final = "none"
@@ -50,6 +49,15 @@ _PLAIN: Final = (
     "edits",
     "swing",
     "offset",
+    "octave",
+    "gate",
+    "solo",
+    "choke",
+    "corners",
+    "pad",
+    "walk",
+    "orbit",
+    "follow",
 )
 
 
@@ -97,13 +105,6 @@ def write(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     stage.touch(target)
 
 
-def _set_mute(stage: Stage, target: Target, values: Values, now_us: int) -> None:
-    part = stage.part(target.part)
-    part.muted = flag(values)
-    stage.messages.append(Mute(part.name, part.muted))
-    stage.touch(target)
-
-
 def _wish_model(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     # Loading takes time: the value changes, and is echoed, when the part has the model.
     stage.wishes[stage.part(target.part).name] = str(values[0])
@@ -135,7 +136,14 @@ STAGE_VALUES: Final[dict[str, StageValue]] = {
     "offset": StageValue(timing.read_offset, timing.set_offset),
     "sync/multiple": StageValue(timing.read_multiple, timing.set_multiple),
     "sync/state": StageValue(timing.read_sync, timing.set_sync),
-    "mute": StageValue(lambda stage, target: (int(stage.part(target.part).muted),), _set_mute),
+    "mute": StageValue(sounding.read_mute, sounding.write_mute),
+    "solo": StageValue(sounding.read_solo, sounding.write_solo),
+    "choke": StageValue(sounding.read_choke, sounding.write_choke),
+    "corners": StageValue(moving.read_corners, moving.write_corners),
+    "pad": StageValue(moving.read_pad, moving.write_pad),
+    "walk": StageValue(moving.read_walk, moving.write_walk),
+    "orbit": StageValue(moving.read_orbit, moving.write_orbit),
+    "follow": StageValue(moving.read_follow, moving.write_follow),
     "model": StageValue(lambda stage, target: (stage.models[stage.part(target.part).name],), _wish_model),
     "scale": StageValue(limiting.read_scale, limiting.write_scale),
     "chords": StageValue(limiting.read_chords, limiting.write_chords),

@@ -24,7 +24,7 @@ from autoloops_engine.messages import (
     TransportState,
 )
 from autoloops_engine.notes import Bar
-from autoloops_engine.session import controls, verbs
+from autoloops_engine.session import controls, moving, sounding, verbs
 from autoloops_engine.session.pacing import Pace
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.settings import PartSetup
@@ -121,6 +121,8 @@ class Session:
             part = self._parts[message.part]
             with self._stage.settling(part):
                 part.froze(message, self._stage.budget_us)
+            if message.origin not in {"splice", "held"} and message.epoch == self._transport.state.epoch:
+                moving.bar_frozen(self._stage, part, message)
             if message.bar.id:
                 self._held[part.name, part.loop_bar(message.song_bar)] = message.bar
         elif isinstance(message, SyncState):
@@ -177,8 +179,8 @@ class Session:
 
     def state(self) -> SessionState:
         """The session as plain data."""
-        parts = {name: part_state(part, self._stage.fired[name]) for name, part in self._parts.items()}
         stage, transport = self._stage, self._transport
+        parts = {n: part_state(part, stage.fired[n], stage.habits[n]) for n, part in self._parts.items()}
         harmony, links = stage.harmony, stage.links.groups
         return SessionState(
             self.seed,
@@ -203,6 +205,7 @@ class Session:
         for name, part in self._parts.items():
             if name in state.parts:
                 try:
+                    self._stage.habits[name] = state.parts[name].habits
                     self._stage.fired[name] = restore_part(part, state.parts[name], self._stage.harmony)
                 except ValueError as error:
                     self.model_failures.append(f"The part {name} begins anew: {error}")
@@ -249,7 +252,7 @@ class Session:
         for part in self._parts.values():
             part.offer_again()
         self._in_flight.clear()
-        muted = tuple(part.name for part in self._parts.values() if part.muted)
+        muted = tuple(part.name for part in self._parts.values() if sounding.silent(self._stage, part))
         held = tuple(HeldBar(part, loop_bar, bar) for (part, loop_bar), bar in self._held.items())
         routes = tuple(part.route() for part in self._parts.values())
         self._stage.messages += [

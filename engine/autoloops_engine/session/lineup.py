@@ -68,7 +68,7 @@ class Lineup:
         """Settings of another model; points of the old one's space are none of the new one's."""
         self.settings = settings
         # A restart does not care what plays.
-        self._launches = [launch for launch in self._launches if launch.point is None]
+        self._launches = [launch for launch in self._launches if launch.point is None and launch.settings is None]
         self.splice = None
 
     def follow(self, other: "Lineup") -> None:

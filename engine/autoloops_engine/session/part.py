@@ -73,6 +73,11 @@ class PartSession:
         return self._codec
 
     @property
+    def next_bar(self) -> int:
+        """The first song bar that is not frozen."""
+        return self._next_bar
+
+    @property
     def origin_bar(self) -> int:
         """The song bar on which bar 0 of the loop falls."""
         return self._lineup.origin_bar
@@ -347,7 +352,7 @@ class PartSession:
         )
 
     def _transpose(self, settings: Settings) -> int:
-        return settings.transpose if self._codec.pitched else 0
+        return settings.shift if self._codec.pitched else 0
 
     def _keep(self, asked: Asked, after_id: int, steps: LoopSteps, states: Floats, sounding: int | None) -> BarRecord:
         return self._records.keep(

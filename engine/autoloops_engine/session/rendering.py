@@ -53,14 +53,23 @@ def render(record: BarRecord, settings: Settings, transposed_before: int, from_s
     velocity, accent = settings.velocity, settings.accent
     sounding = record.sounding_at(from_step)
     decoded = record.codec.decode_bar(record.steps, sounding, from_step=from_step, accent_depth=accent)
-    notes = [_note(note, record.transpose, velocity) for note in decoded.notes]
+    notes = [_note(_gated(note, settings.gate), record.transpose, velocity) for note in decoded.notes]
+    # With a gate nothing sounds on over a bar line.
+    going_on = decoded.ties if settings.gate >= 1 else ()
     ties: tuple[Tie, ...] = ()
     if transposed_before == record.transpose:
-        ties = tuple(Tie(_pitch(tie.pitch, record.transpose), tie.duration_ub, tie.held) for tie in decoded.ties)
+        ties = tuple(Tie(_pitch(tie.pitch, record.transpose), tie.duration_ub, tie.held) for tie in going_on)
     else:
         struck = record.codec.attack_velocity(from_step, accent)
-        notes[:0] = [_struck(tie, from_step, struck, record.transpose, velocity) for tie in decoded.ties]
+        notes[:0] = [_struck(tie, from_step, struck, record.transpose, velocity) for tie in going_on]
     return Bar(record.id, record.after_id, tuple(notes), ties)
+
+
+def _gated(note: Note, gate: float) -> Note:
+    """A note cut short; cut or not, it takes at least a micro-beat."""
+    if gate >= 1:
+        return note
+    return Note(note.start_ub, max(1, round(note.duration_ub * gate)), note.pitch, note.velocity)
 
 
 def _note(note: Note, transpose: int, velocity: float) -> Note:

@@ -1,11 +1,14 @@
 """What a part is set up with, what its bars are decoded from, and what changes that at a position."""
 
 from dataclasses import dataclass, replace
+from typing import Final
 
 from autoloops_engine.codecs.registry import MELODY, Codec
 from autoloops_engine.constraints.edits import UNLIMITED
 from autoloops_engine.constraints.limits import NO_LIMITS, Limits
 from autoloops_engine.latent import LatentPoint, LatentSpace
+
+SEMITONES_PER_OCTAVE: Final = 12
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -45,6 +48,8 @@ class Settings:
         accent: Depth of the metric accents of models that know no velocity, 0 to 2.
         limits: What the part may not play.
         edits: How many steps of a bar may differ from the last pass, 0 to 16; 16: all.
+        octave: Octaves on top of the transposition, -4 to 4.
+        gate: Length of the notes, as a share of what was decoded, 0.05 to 1; below 1 no note sounds on over a bar line.
     """
 
     point: LatentPoint
@@ -56,6 +61,13 @@ class Settings:
     accent: float = 1.0
     limits: Limits = NO_LIMITS
     edits: int = UNLIMITED
+    octave: int = 0
+    gate: float = 1.0
+
+    @property
+    def shift(self) -> int:
+        """Semitones that are added to what is decoded."""
+        return self.transpose + SEMITONES_PER_OCTAVE * self.octave
 
 
 @dataclass(frozen=True, slots=True)
@@ -67,16 +79,19 @@ class Launch:
         point: The latent point from there on; None: as it is.
         seed: The seed from there on; None: as it is.
         restart: Bar 0 of the loop falls on this position, which is a bar line then.
+        settings: Everything from there on, before point and seed; None: as it is.
     """
 
     position_ub: int
     point: LatentPoint | None = None
     seed: int | None = None
     restart: bool = False
+    settings: Settings | None = None
 
 
 def launched(settings: Settings, launch: Launch) -> Settings:
     """The settings that hold once a launch took effect."""
+    settings = launch.settings or settings
     return replace(
         settings,
         point=settings.point if launch.point is None else launch.point,

@@ -9,23 +9,29 @@ from contextlib import contextmanager
 from dataclasses import replace
 from typing import Final
 
+import numpy as np
 from msgspec import structs
 
 from autoloops_engine.constraints.harmony import Harmony
 from autoloops_engine.errors import UsageError
-from autoloops_engine.latent import LatentPoint, point_at
+from autoloops_engine.latent import LatentPoint, Vector, point_at
 from autoloops_engine.messages import SyncState, ToPlayer
 from autoloops_engine.philox import derived_seed
 from autoloops_engine.session.firing import Fired
+from autoloops_engine.session.habits import Habits
 from autoloops_engine.session.links import Links
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.settings import Launch, PartSetup, Settings
+from autoloops_engine.session.state import Stored
 from autoloops_engine.session.surface import Target
 from autoloops_engine.session.transport import KnownTransport
 from autoloops_engine.time.quantum import When, launch_position_ub
 from autoloops_engine.time.swing import Swing
 from autoloops_engine.time.tap import TapTempo
+from autoloops_engine.units import MAX_COORDINATE
 
+# Settings that a launch can change, beside the point.
+_ECHOED: Final = ("seed", "temperature", "hold", "transpose", "velocity", "accent", "edits", "octave", "gate")
 # Between the decision for a launch and the player, on top of decode budget and lead: two messages on a pipe.
 LAUNCH_MARGIN_US: Final = 2_000
 # More bars than any session plays before its main process is replaced.
@@ -46,6 +52,8 @@ class Stage:
         messages: What to send to the player.
         touched: What changed, for the echoes, in the order in which it did.
         budget_us: The decode budget of a bar, in microseconds.
+        habits: What each part does by itself, and how it stands to the others.
+        slots: What was stored, by slot from 1 and by part.
         harmony: Scale and chords that pitched parts keep to.
         start_by_us: A start waits for bar 1 until then; None: none waits.
         swing: The swing of the rig.
@@ -71,6 +79,8 @@ class Stage:
         self.messages: list[ToPlayer] = []
         self.touched: dict[Target, None] = {}
         self.budget_us = 0
+        self.habits: dict[str, Habits] = {}
+        self.slots: dict[int, dict[str, Stored]] = {}
         self.harmony = Harmony()
         self.start_by_us: int | None = None
         self.swing = Swing()
@@ -128,6 +138,11 @@ class Stage:
         others = (part for name, part in self.parts.items() if name != setup.name and setup.space.output)
         return next((part for part in others if part.settings.point.space.same_model(setup.space)), None)
 
+    def drifting(self, part: PartSession, point: LatentPoint) -> LatentPoint:
+        """A point that is to replace a part's, carried along by its walk or orbit."""
+        motion = self.habits[part.name].motion
+        return carried(point, motion.drift(point.space.size, part.settings.seed, part.next_bar))
+
     def keep_to(self, harmony: Harmony, now_us: int) -> None:
         """Give every part another harmony, from the next bar that is not frozen on."""
         self.harmony = harmony
@@ -143,11 +158,11 @@ class Stage:
         point: LatentPoint | None = None,
         seed: int | None = None,
         restart: bool = False,
+        settings: Settings | None = None,
     ) -> None:
         """Line up a launch of a part at the next position that ``when`` allows and that can still be reached.
 
-        While nothing plays it takes effect at once. A latent point is launched for the whole group of the part, whose
-        others keep their seeds.
+        While nothing plays it takes effect at once.
 
         Args:
             part: The part.
@@ -156,6 +171,7 @@ class Stage:
             point: The latent point from there on; None: as it is.
             seed: The seed from there on; None: as it is.
             restart: Bar 0 of the loop falls on the position, which has to be a bar line.
+            settings: Everything from there on, before point and seed; None: as it is.
         """
         state = self.transport.state
         position_ub = state.song_at(now_us)
@@ -163,12 +179,20 @@ class Stage:
             ready_us = now_us + state.lead_us + self.budget_us + LAUNCH_MARGIN_US
             earliest_ub = max(0, state.song_at(ready_us))
             position_ub = launch_position_ub(when, earliest_ub, part.length_bars, part.origin_bar)
-        launches = [(part, Launch(position_ub, point, seed, restart))]
+        self.line_up(part, Launch(position_ub, point, seed, restart, settings), now_us)
+
+    def line_up(self, part: PartSession, launch: Launch, now_us: int) -> None:
+        """Line up a launch of a part, or let it take effect at once while nothing plays.
+
+        A latent point is launched for the whole group of the part, whose others keep their seeds.
+        """
+        launches = [(part, launch)]
+        point = launch.point or (launch.settings.point if launch.settings is not None else None)
         if point is not None:
-            launches += [(other, Launch(position_ub, _seen_by(other, point))) for other in self.linked(part)]
-        for each, launch in launches:
+            launches += [(other, Launch(launch.position_ub, _seen_by(other, point))) for other in self.linked(part)]
+        for each, its in launches:
             with self.settling(each):
-                each.launch(launch, now_us) if self.playing else each.apply(launch, now_us)
+                each.launch(its, now_us) if self.playing else each.apply(its, now_us)
 
     @contextmanager
     def settling(self, part: PartSession) -> Iterator[None]:
@@ -177,8 +201,9 @@ class Stage:
         yield
         if part.route() != route:
             self.messages.append(part.route())
-        if part.settings.seed != settings.seed:
-            self.touch(Target("seed", part.name))
+        for name in _ECHOED:
+            if getattr(part.settings, name) != getattr(settings, name):
+                self.touch(Target(name, part.name))
         old, new = settings.point, part.settings.point
         if new is old:
             return
@@ -202,8 +227,14 @@ class Stage:
         self.parts[setup.name] = part
         self.models[setup.name] = setup.model
         self.fired[setup.name] = Fired(0, point, seed)
+        self.habits[setup.name] = Habits()
         self.messages.append(part.route())
 
 
 def _seen_by(part: PartSession, point: LatentPoint) -> LatentPoint:
     return point.seen_in(part.settings.point.space)
+
+
+def carried(point: LatentPoint, offset: Vector | None) -> LatentPoint:
+    """A point with what motion adds; None: nothing."""
+    return point.with_motion(None if offset is None else np.clip(offset, -MAX_COORDINATE, MAX_COORDINATE))

@@ -2,13 +2,13 @@
 
 from msgspec import Struct
 
-from autoloops_engine.constraints.edits import UNLIMITED
 from autoloops_engine.constraints.harmony import OFF, Harmony
-from autoloops_engine.constraints.limits import NO_LIMITS, Limits
+from autoloops_engine.constraints.limits import Limits
 from autoloops_engine.latent import LatentPoint, LatentSpace, point_at
 from autoloops_engine.messages import TransportState
 from autoloops_engine.session.feel import PartFeel
 from autoloops_engine.session.firing import Fired
+from autoloops_engine.session.habits import Habits
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.settings import Launch, Settings
 from autoloops_engine.time.swing import Swing
@@ -31,17 +31,8 @@ class FiredState(Struct, frozen=True):
     seed: int
 
 
-class LaunchState(Struct, frozen=True):
-    """A launch that is lined up; see ``Launch``."""
-
-    position_ub: int
-    point: PointState | None
-    seed: int | None
-    restart: bool
-
-
-class PartState(Struct, frozen=True):
-    """One part; see ``Settings`` and ``PartSession``."""
+class SettingsState(Struct, frozen=True):
+    """What bars are made from; see ``Settings``."""
 
     point: PointState
     seed: int
@@ -50,14 +41,40 @@ class PartState(Struct, frozen=True):
     transpose: int
     velocity: float
     accent: float
+    limits: Limits
+    edits: int
+    octave: int
+    gate: float
+
+
+class Stored(Struct, frozen=True):
+    """What a slot holds of a part, and the model whose latent point that is."""
+
+    model: str
+    settings: SettingsState
+
+
+class LaunchState(Struct, frozen=True):
+    """A launch that is lined up; see ``Launch``."""
+
+    position_ub: int
+    point: PointState | None
+    seed: int | None
+    restart: bool
+    settings: SettingsState | None
+
+
+class PartState(Struct, frozen=True):
+    """One part; see ``Settings`` and ``PartSession``."""
+
+    settings: SettingsState
     length_bars: int
     origin_bar: int
     muted: bool
     fired: FiredState
-    launches: tuple[LaunchState, ...] = ()
-    feel: PartFeel = PartFeel()
-    limits: Limits = NO_LIMITS
-    edits: int = UNLIMITED
+    launches: tuple[LaunchState, ...]
+    feel: PartFeel
+    habits: Habits
 
 
 class SessionState(Struct, frozen=True):
@@ -93,10 +110,9 @@ def restored_point(state: PointState, space: LatentSpace) -> LatentPoint:
     return point.with_motion(state.motion)
 
 
-def part_state(part: PartSession, fired: Fired) -> PartState:
-    """A part as plain data."""
-    settings = part.settings
-    return PartState(
+def settings_state(settings: Settings) -> SettingsState:
+    """Settings as plain data."""
+    return SettingsState(
         point_state(settings.point),
         settings.seed,
         settings.temperature,
@@ -104,14 +120,45 @@ def part_state(part: PartSession, fired: Fired) -> PartState:
         settings.transpose,
         settings.velocity,
         settings.accent,
+        settings.limits,
+        settings.edits,
+        settings.octave,
+        settings.gate,
+    )
+
+
+def restored_settings(state: SettingsState, space: LatentSpace) -> Settings:
+    """The settings again.
+
+    Raises:
+        ValueError: the point does not fit the model's latent space.
+    """
+    return Settings(
+        restored_point(state.point, space),
+        state.seed,
+        state.temperature,
+        state.hold,
+        state.transpose,
+        state.velocity,
+        state.accent,
+        state.limits,
+        state.edits,
+        state.octave,
+        state.gate,
+    )
+
+
+def part_state(part: PartSession, fired: Fired, habits: Habits) -> PartState:
+    """A part as plain data."""
+    return PartState(
+        settings_state(part.settings),
         part.length_bars,
         part.origin_bar,
         part.muted,
         FiredState(fired.count, point_state(fired.point), fired.seed),
         tuple(_launch_state(launch) for launch in part.launches),
         part.feel,
-        settings.limits,
-        settings.edits,
+        habits,
     )
 
 
@@ -122,17 +169,7 @@ def restore_part(part: PartSession, state: PartState, harmony: Harmony) -> Fired
         ValueError: the point does not fit the part's model.
     """
     space = part.settings.point.space
-    settings = Settings(
-        restored_point(state.point, space),
-        state.seed,
-        state.temperature,
-        state.hold,
-        state.transpose,
-        state.velocity,
-        state.accent,
-        state.limits,
-        state.edits,
-    )
+    settings = restored_settings(state.settings, space)
     launches = [_restored_launch(launch, space) for launch in state.launches]
     fired = Fired(state.fired.count, restored_point(state.fired.point, space), state.fired.seed)
     part.resume(settings, state.length_bars, state.origin_bar, launches, harmony, muted=state.muted)
@@ -142,9 +179,11 @@ def restore_part(part: PartSession, state: PartState, harmony: Harmony) -> Fired
 
 def _launch_state(launch: Launch) -> LaunchState:
     point = None if launch.point is None else point_state(launch.point)
-    return LaunchState(launch.position_ub, point, launch.seed, launch.restart)
+    settings = None if launch.settings is None else settings_state(launch.settings)
+    return LaunchState(launch.position_ub, point, launch.seed, launch.restart, settings)
 
 
 def _restored_launch(state: LaunchState, space: LatentSpace) -> Launch:
     point = None if state.point is None else restored_point(state.point, space)
-    return Launch(state.position_ub, point, state.seed, state.restart)
+    settings = None if state.settings is None else restored_settings(state.settings, space)
+    return Launch(state.position_ub, point, state.seed, state.restart, settings)

@@ -16,6 +16,8 @@ from autoloops_engine.session.surface import Key, Values
 from autoloops_engine.units import MAX_COORDINATE, STEPS_PER_BAR
 
 MAX_LENGTH_BARS: Final = 64
+MAX_OCTAVES: Final = 4
+LEAST_GATE: Final = 0.05
 MAX_SEED: Final = 2**31 - 1
 
 
@@ -149,6 +151,14 @@ PART_VALUES: Final[dict[str, PartValue]] = {
         lambda settings, key, values: replace(
             settings, limits=msgspec.structs.replace(settings.limits, rests=steps_of(values, STEPS_PER_BAR))
         ),
+    ),
+    "octave": PartValue(
+        lambda part, key: (part.settings.octave,),
+        lambda settings, key, values: replace(settings, octave=whole(values, -MAX_OCTAVES, MAX_OCTAVES)),
+    ),
+    "gate": PartValue(
+        lambda part, key: (part.settings.gate,),
+        lambda settings, key, values: replace(settings, gate=number(values, LEAST_GATE, 1)),
     ),
     "edits": PartValue(
         lambda part, key: (part.settings.edits,),

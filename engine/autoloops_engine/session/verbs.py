@@ -6,8 +6,9 @@ from typing import Final
 
 from autoloops_engine.errors import UsageError
 from autoloops_engine.messages import Continue, Panic, Start, Stop
-from autoloops_engine.session import timing
+from autoloops_engine.session import moving, slots, sounding, timing
 from autoloops_engine.session.firing import when_named
+from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.surface import Target, Values
 from autoloops_engine.time.quantum import When
@@ -60,7 +61,24 @@ def _fire(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     for other in stage.linked(part):
         point = fired.point.seen_in(other.settings.point.space)
         stage.fired[other.name] = replace(stage.fired[other.name], point=point, seed=other.settings.seed)
-    stage.launch(part, when, now_us, point=fired.point, seed=fired.seed)
+    stage.launch(part, when, now_us, point=stage.drifting(part, fired.point), seed=fired.seed)
+    sounding.choke_others(stage, part)
+
+
+def _store(stage: Stage, target: Target, values: Values, now_us: int) -> None:
+    slots.store(stage, _meant(stage, target), target.key)
+
+
+def _recall(stage: Stage, target: Target, values: Values, now_us: int) -> None:
+    parts = _meant(stage, target)
+    slots.recall(stage, parts, target.key, when_named(str(values[0])) if values else When.BAR, now_us)
+    if target.part:
+        sounding.choke_others(stage, parts[0])
+
+
+def _meant(stage: Stage, target: Target) -> list[PartSession]:
+    """The part that an address names, or all of them."""
+    return [stage.part(target.part)] if target.part else list(stage.parts.values())
 
 
 def _restart(stage: Stage, target: Target, values: Values, now_us: int) -> None:
@@ -79,4 +97,7 @@ VERBS: Final[dict[str, Verb]] = {
     "restart": _restart,
     "tap": timing.tap,
     "nudge": timing.nudge,
+    "store": _store,
+    "slot": _recall,
+    "glide": moving.glide,
 }

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 
 from autoloops_bridges.control.dispatch import Action, Command, Refusal, Router, address_of
 from autoloops_bridges.control.reference import reference_markdown
-from autoloops_bridges.control.vocabulary import RESERVED, TABLE, Direction, Kind, Row, Type, is_part_name
+from autoloops_bridges.control.rows import Direction, Kind, Row, Type
+from autoloops_bridges.control.vocabulary import RESERVED, TABLE, is_part_name
 from autoloops_engine.session.surface import Target
 
 

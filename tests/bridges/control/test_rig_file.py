@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 from autoloops_bridges.control.map_table import MapTable
 from autoloops_bridges.control.rig import RigPart, RigPort
 from autoloops_bridges.control.rig_file import read_rig
+from autoloops_bridges.control.rows import Kind
 from autoloops_bridges.control.takeover import Takeover
-from autoloops_bridges.control.vocabulary import TABLE, Kind
+from autoloops_bridges.control.vocabulary import TABLE
 from autoloops_engine.session.surface import Target
 
 PARTS = ("melody", "bass", "drums")

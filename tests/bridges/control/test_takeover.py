@@ -6,8 +6,8 @@ from hypothesis import strategies as st
 
 from autoloops_bridges.control.curves import Curve, Scale
 from autoloops_bridges.control.relative import Encoding, Guess, guess, steps_of
+from autoloops_bridges.control.rows import Type
 from autoloops_bridges.control.takeover import NEAR, Follower, Takeover
-from autoloops_bridges.control.vocabulary import Type
 
 UNIT = st.floats(0, 1)
 CURVES = st.sampled_from(["linear", "exp", "log", "s"])

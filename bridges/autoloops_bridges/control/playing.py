@@ -1,0 +1,101 @@
+"""The lines of the table for playing a part: what it may play, what it stores and recalls, how it moves by itself."""
+
+from typing import Final
+
+from autoloops_bridges.control.rows import WHEN, Argument, Direction, Kind, Row, Type, value, verb
+
+PLAYING: Final = (
+    Row(
+        "/al/PART/range",
+        Kind.VALUE,
+        Direction.BOTH,
+        (Argument("low", Type.INT, 0, 127, "MIDI note number", 0), Argument("high", Type.INT, 0, 127, "", 127)),
+        "Lowest and highest pitch that sounds.",
+    ),
+    value(
+        "/al/PART/rests",
+        Argument("step", Type.INT, 0, 16, "sixteenths, from 1", 0, many=True),
+        "Steps of every bar that stay silent; 0: none.",
+    ),
+    value(
+        "/al/PART/freeze",
+        Argument("step", Type.INT, 0, 1024, "sixteenths, from 1", 0, many=True),
+        "Steps of the loop that stay as they sound, whatever else moves; 0: none.",
+    ),
+    value(
+        "/al/PART/edits",
+        Argument("steps", Type.INT, 0, 16, "sixteenths in a bar", 16),
+        "Change limiter: how many steps of a bar may differ from the last pass; 16: all.",
+    ),
+    value(
+        "/al/PART/voice/NAME",
+        Argument("on", Type.BOOL, 0, 1, "", 1),
+        "0 leaves a drum voice out: kick, snare, closed-hat, open-hat, low-tom, mid-tom, high-tom, crash, ride.",
+    ),
+    value(
+        "/al/PART/frozen/NAME",
+        Argument("on", Type.BOOL, 0, 1, "", 0),
+        "1: a drum voice stays as it sounds, with its velocities and its timing.",
+    ),
+    value(
+        "/al/PART/octave",
+        Argument("octaves", Type.INT, -4, 4, "octaves", 0),
+        "On top of the transposition; drums stay as they are.",
+    ),
+    value(
+        "/al/PART/gate",
+        Argument("share", Type.FLOAT, 0.05, 1, "", 1.0),
+        "Length of the notes as a share of what was decoded; below 1 no note sounds on over a bar line.",
+    ),
+    value("/al/PART/solo", Argument("solo", Type.BOOL, 0, 1, "", 0), "1: only parts played solo are heard."),
+    value(
+        "/al/PART/choke",
+        Argument("group", Type.INT, 0, 16, "", 0),
+        "Choke group: firing a part, or recalling a slot for it, mutes the others of its group; 0: none.",
+    ),
+    verb("/al/PART/store/I", "Store what the part is set to in slot I, from 1 to 64."),
+    verb("/al/PART/slot/I", "Recall slot I for this part.", WHEN),
+    verb(
+        "/al/PART/glide/I",
+        "Move to what slot I holds, over so many bars.",
+        Argument("bars", Type.INT, 1, 256, "bars"),
+    ),
+    value(
+        "/al/PART/corners",
+        Argument("slot", Type.INT, 0, 64, "", 0, many=True),
+        "The two or four slots that the pad lies between; 0: no pad.",
+    ),
+    Row(
+        "/al/PART/pad",
+        Kind.VALUE,
+        Direction.BOTH,
+        (Argument("x", Type.FLOAT, 0, 1, "", 0.0), Argument("y", Type.FLOAT, 0, 1, "", 0.0, optional=True)),
+        "Where on the pad: x from the first to the second corner (and the third to the fourth), y from the first pair "
+        "to the second.",
+    ),
+    value(
+        "/al/PART/walk",
+        Argument("speed", Type.FLOAT, 0, 1, "", 0.0),
+        "Random walk around the point, a step each bar; 0: none.",
+    ),
+    Row(
+        "/al/PART/orbit",
+        Kind.VALUE,
+        Direction.BOTH,
+        (
+            Argument("radius", Type.FLOAT, 0, 1, "", 0.0),
+            Argument("bars", Type.FLOAT, 1, 256, "bars a round", 8.0, optional=True),
+        ),
+        "Orbit around the point; 0: none.",
+    ),
+    Row(
+        "/al/PART/follow",
+        Kind.VALUE,
+        Direction.BOTH,
+        (
+            Argument("action", Type.STRING, default="off", choices=("off", "new", "vary", "again", "next", "random")),
+            Argument("passes", Type.INT, 1, 256, "passes of the loop", 1, optional=True),
+        ),
+        "What the part fires by itself after so many passes; `next` and `random` recall its slots.",
+    ),
+)

@@ -1,0 +1,79 @@
+"""Slots: what parts were set to, stored under a number and recalled at a launch point."""
+
+from dataclasses import replace
+from typing import Final
+
+from autoloops_engine.errors import UsageError
+from autoloops_engine.session.firing import Fired
+from autoloops_engine.session.part import PartSession
+from autoloops_engine.session.settings import Settings
+from autoloops_engine.session.stage import Stage
+from autoloops_engine.session.state import Stored, restored_settings, settings_state
+from autoloops_engine.session.surface import Key
+from autoloops_engine.time.quantum import When
+
+MAX_SLOTS: Final = 64
+
+
+def store(stage: Stage, parts: list[PartSession], key: Key) -> None:
+    """Keep what parts are set to; what the slot holds of other parts stays.
+
+    Raises:
+        UsageError: there is no such slot.
+    """
+    slot = stage.slots.setdefault(_number(key), {})
+    for part in parts:
+        settings, point = part.settings, part.settings.point
+        if point.motion is not None:
+            # Where it has got to counts, not how.
+            settings = replace(settings, point=replace(point, base=point.base + point.motion, motion=None))
+        slot[part.name] = Stored(stage.models[part.name], settings_state(settings))
+
+
+def recall(stage: Stage, parts: list[PartSession], key: Key, when: When, now_us: int) -> None:
+    """Set parts to what a slot holds, at a launch point; parts that it does not hold stay as they are.
+
+    Raises:
+        UsageError: there is no such slot, or nothing of these parts is in it, or what belongs to another model.
+    """
+    held = [part for part in parts if part.name in stage.slots.get(_number(key), {})]
+    if not held:
+        raise UsageError(f"Slot {key} is empty: store something in it first.")
+    # All of them are read before one is launched: either all change or none.
+    recalled = [(part, stored_settings(stage, part, key)) for part in held]
+    for part, settings in recalled:
+        stage.fired[part.name] = Fired(stage.fired[part.name].count, settings.point, settings.seed)
+        stage.habits[part.name].recalled = _number(key)
+        drifting = replace(settings, point=stage.drifting(part, settings.point))
+        stage.launch(part, when, now_us, settings=drifting)
+
+
+def stored_settings(stage: Stage, part: PartSession, key: Key) -> Settings:
+    """What a slot holds of a part.
+
+    Raises:
+        UsageError: nothing, or what belongs to another model.
+    """
+    stored = stage.slots.get(_number(key), {}).get(part.name)
+    if stored is None:
+        raise UsageError(f"Slot {key} holds nothing of {part.name}: store something in it first.")
+    if stored.model != stage.models[part.name]:
+        raise UsageError(f"Slot {key} holds a loop of {stored.model}, and {part.name} plays {stage.models[part.name]}.")
+    try:
+        return restored_settings(stored.settings, part.settings.point.space)
+    except ValueError as error:
+        raise UsageError(f"Slot {key} does not fit {part.name}: {error}") from error
+
+
+def slots_of(stage: Stage, part: PartSession) -> list[int]:
+    """The slots that hold something of a part as it is, in order."""
+    model = stage.models[part.name]
+    return sorted(
+        number for number, slot in stage.slots.items() if part.name in slot and slot[part.name].model == model
+    )
+
+
+def _number(key: Key) -> int:
+    if not isinstance(key, int) or not 1 <= key <= MAX_SLOTS:
+        raise UsageError(f"Slots are numbered from 1 to {MAX_SLOTS}, not {key}.")
+    return key
