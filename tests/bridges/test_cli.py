@@ -225,6 +225,7 @@ class TestPlay:
             "--parts tempo",
             "--model piano=x",
             "--midi-api oss",
+            "--sync link",
             "--sync jack",
             "--map /no/such/file.toml",
             "--no-such-option",

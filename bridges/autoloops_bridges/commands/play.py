@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from autoloops_bridges.commands.bundles import asked_parts, choose_bundles, default_parts
+from autoloops_bridges.commands.bundles import choose_bundles, default_parts
 from autoloops_bridges.commands.words import (
     check_known_parts,
     check_number,
@@ -25,21 +25,26 @@ from autoloops_bridges.processes.options import (
     Sync,
     assign_channels,
 )
+from autoloops_bridges.processes.sources import check_source
 from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 
 
 def play(
     context: typer.Context,
     parts: Annotated[str, typer.Option(help="Parts to play, between commas. [default: those with a model]")] = "",
-    model: Annotated[
-        list[str] | None, typer.Option(metavar="[PART=]BUNDLE", help="Model of a part, or of all parts; repeatable.")
-    ] = None,
+    model: Annotated[list[str] | None, typer.Option(metavar="PART=BUNDLE", help="Model of a part; repeatable.")] = None,
     tempo: Annotated[
         float, typer.Option(min=MIN_TEMPO_BPM, max=MAX_TEMPO_BPM, callback=check_number, help="Beats per minute.")
     ] = 120.0,
     sync: Annotated[
-        Sync, typer.Option(help="Who gives the tempo; midi: the clock that comes in at --midi-in; jack is to come.")
+        Sync,
+        typer.Option(
+            help="Who gives the tempo: a MIDI clock at --midi-in, an Ableton Link session, the JACK transport."
+        ),
     ] = "internal",
+    jack_timebase: Annotated[
+        bool, typer.Option("--jack-timebase", help="Lead the JACK transport, unless another client does.")
+    ] = False,
     quantum: Annotated[
         int, typer.Option(min=1, max=MAX_QUANTUM_BEATS, help="Beats in which a Link session counts its phase.")
     ] = DEFAULT_QUANTUM_BEATS,
@@ -57,13 +62,6 @@ def play(
     ] = None,
     midi_out: Annotated[str, typer.Option(metavar="NAME|virtual|none", help="Port to play to.")] = VIRTUAL,
     midi_in: Annotated[str, typer.Option(metavar="NAME|virtual|none", help="Port to be controlled from.")] = VIRTUAL,
-    clock_out: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="NAME|virtual|same",
-            help="Port to lead by MIDI clock, besides notes; same: the one of --midi-out; repeatable.",
-        ),
-    ] = None,
     midi_api: Annotated[MidiApi | None, typer.Option(help="MIDI system. [default: the first that works]")] = None,
     channel: Annotated[
         list[str] | None,
@@ -83,16 +81,9 @@ def play(
     plain: Annotated[bool, typer.Option("--plain", help="Print line by line, for a log.")] = False,
 ) -> None:
     """Start the engine and play until Ctrl-C."""
-    if sync == "link":
-        from autoloops_bridges.link.session import check_installed
-
-        check_installed()
-    elif sync not in {"internal", "midi"}:
-        raise typer.BadParameter(
-            f"Following {sync} is not part of this version; leave --sync out.", param_hint="--sync"
-        )
-    names, models = asked_parts(read_parts(parts) if parts else (), read_models(model or ()))
-    channels = read_channels(channel or ())
+    check_source(sync)
+    names = read_parts(parts) if parts else ()
+    channels, models = read_channels(channel or ()), read_models(model or ())
     found = None
     if rig is not None:
         from autoloops_bridges.commands.rig import read_rig_options
@@ -104,9 +95,10 @@ def play(
     check_known_parts(models, names, "--model")
     options = PlayOptions(
         parts=names,
-        models=choose_bundles(names, models),
+        models={part: str(path) for part, path in choose_bundles(names, models).items()},
         tempo_bpm=tempo,
         sync=sync,
+        jack_timebase=jack_timebase,
         quantum_beats=quantum,
         seed=seed,
         bars=bars,
@@ -116,7 +108,6 @@ def play(
         osc_send=read_addresses(osc_send or ()),
         midi_out=midi_out,
         midi_in=midi_in,
-        clock_out=tuple(clock_out or ()),
         midi_api=midi_api,
         channels=assign_channels(names, channels),
         plain=plain,

@@ -11,8 +11,9 @@ from autoloops_bridges.control.preset_files import preset_text
 from autoloops_bridges.control.rig import Rig
 from autoloops_bridges.control.rig_file import read_rig
 from autoloops_bridges.processes.options import PlayOptions, PortPair
+from autoloops_bridges.processes.sources import check_source
 from autoloops_engine.bundle.installed import find_bundle, installed_bundles
-from autoloops_engine.errors import BundleError
+from autoloops_engine.errors import BundleError, PortError
 
 
 class RigOptions(NamedTuple):
@@ -45,10 +46,15 @@ class RigOptions(NamedTuple):
         """
         rig = self.rig
         remarks = list(self.remarks)
-        if rig.sync not in {"", "internal"} and "sync" not in said:
-            remarks.append(f"Following {rig.sync} is not part of this version; the tempo is AutoLoops' own.")
+        sync = options.sync if "sync" in said or not rig.sync else rig.sync
+        try:
+            check_source(sync)
+        except PortError as error:
+            remarks.append(f"The tempo is AutoLoops' own: {error}")
+            sync = "internal"
         return replace(
             options,
+            sync=sync,
             tempo_bpm=options.tempo_bpm if "tempo" in said or rig.tempo_bpm is None else rig.tempo_bpm,
             seed=options.seed if "seed" in said or rig.seed is None else rig.seed,
             rig_file=str(self.path.absolute()),

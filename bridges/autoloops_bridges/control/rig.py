@@ -1,6 +1,6 @@
 """What a rig file says, checked: ports, parts, values at the start and the mapping of controllers."""
 
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 from autoloops_bridges.control.dispatch import Command
 from autoloops_bridges.control.mapping import MapEntry
@@ -58,7 +58,7 @@ class Rig(NamedTuple):
     ports: tuple[RigPort, ...] = ()
     parts: dict[str, RigPart] = {}  # noqa: RUF012 - replaced, never changed
     tempo_bpm: float | None = None
-    sync: str = ""
+    sync: Literal["", "internal", "midi", "link", "jack"] = ""
     seed: int | None = None
     values: tuple[Command, ...] = ()
     entries: tuple[MapEntry, ...] = ()

@@ -1,21 +1,15 @@
-"""MIDI ports on a JACK server, accurate to the sample. The only file that imports JACK-Client.
-
-The server's thread runs Python in each cycle, so the process must keep ``sys.setswitchinterval(0.0005)``: with the
-default of 5 ms a busy thread costs most cycles of 128 frames.
-"""
+"""MIDI ports on a JACK server, accurate to the sample."""
 
 import contextlib
 import threading
-import weakref
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
-from typing import ClassVar, Final
+from collections.abc import Callable, Iterable
+from typing import Final
 
 import jack
 
-from autoloops_bridges.clock import monotonic_us
 from autoloops_bridges.midi.cabling import Cabling
-from autoloops_bridges.midi.frame_map import FrameMap
+from autoloops_bridges.midi.jack_client import JackClient, nothing, open_client
 from autoloops_bridges.midi.jack_queue import JackQueue, Write
 from autoloops_bridges.midi.names import VIRTUAL, find_port
 from autoloops_engine.errors import PortError
@@ -27,21 +21,6 @@ CLIENT_NAME: Final = "AutoLoops"
 MAX_INCOMING: Final = 4096
 CLOSE_WAIT_S: Final = 0.5
 QUIET_CYCLES: Final = 3
-# PipeWire leaves without a word; what calls for no cycle for so long is gone, or as good as gone.
-STALLED_US: Final = 1_000_000
-REST_S: Final = 0.1
-MAX_RESTS: Final = 10
-
-# The library prints a dozen lines for a server that is not there; the caller says it in one sentence.
-jack.set_error_function(lambda _: None)
-jack.set_info_function(lambda _: None)
-
-
-def _open_client(name: str) -> "jack.Client":
-    try:
-        return jack.Client(name, no_start_server=True)
-    except jack.JackError:
-        raise PortError("No JACK server is running; start one (jackd, QjackCtl or PipeWire).") from None
 
 
 def _port_names(*, inputs: bool) -> list[str]:
@@ -50,7 +29,7 @@ def _port_names(*, inputs: bool) -> list[str]:
     Raises:
         PortError: no server is running.
     """
-    client = _open_client(CLIENT_NAME + "-look")
+    client = open_client(CLIENT_NAME + "-look")
     try:
         ports = client.get_ports(is_midi=True, is_input=not inputs, is_output=inputs)
         return [port.name for port in ports if not port.name.startswith(CLIENT_NAME)]
@@ -70,65 +49,23 @@ def input_names() -> list[str]:
     return _port_names(inputs=True)
 
 
-def _nothing() -> None:
-    """Nobody wants to know."""
-
-
-class _Port:
-    """A client with one port, its connections, the map of its server's time, and the news of the server's end.
-
-    Thread: ``look`` belongs to one at a time.
-    """
-
-    # What the library keeps about the server belongs to the whole process: when one client's server is gone, so is
-    # everybody's, and no new client may be opened before the old ones are closed.
-    _open: ClassVar["weakref.WeakSet[_Port]"] = weakref.WeakSet()
-    frail: Final = False
+class _Port(JackClient):
+    """A client with one port and its connections. Thread: ``look`` belongs to one at a time."""
 
     def __init__(self, client_name: str, wanted: str, changed: Callable[[], None]) -> None:
+        super().__init__(client_name, changed)
         self.again: Final = wanted
-        self._client = _open_client(client_name)
-        self._frames = FrameMap(self._client.samplerate)
         self._period_us: int = round(self._client.blocksize * US_PER_S / self._client.samplerate)
-        self._changed = changed
-        self._cycles = 0
-        self._seen_cycles = 0
-        self._seen_us = monotonic_us()
-        self._alive = True
-        self._closed = False
         self._cabling = Cabling()
         self._away: frozenset[str] = frozenset()
         self._joined: frozenset[str] = frozenset()
         self.joined = 0
         self._port: jack.OwnMidiPort
         self._name = ""
-        self._open.add(self)
         with self._opening():
-            self._client.set_shutdown_callback(self._on_shutdown)
             self._client.set_blocksize_callback(self._on_blocksize)
             self._client.set_port_registration_callback(self._on_registration)
         self._client.set_port_connect_callback(self._on_connection)
-
-    @contextlib.contextmanager
-    def _opening(self) -> Iterator[None]:
-        """Close the client unless all within succeeds.
-
-        Raises:
-            PortError: it did not.
-        """
-        try:
-            yield
-        except jack.JackError:
-            _Port.close(self)
-            raise PortError("The JACK server went away while a port was opened; see that it runs.") from None
-        except BaseException:
-            _Port.close(self)
-            raise
-
-    @property
-    def alive(self) -> bool:
-        """Whether the server is still there."""
-        return self._alive
 
     @property
     def name(self) -> str:
@@ -163,8 +100,7 @@ class _Port:
 
     def look(self) -> tuple[str, ...]:
         """Connect again what was away and is back; a sentence for each change. Blocks: while the server answers."""
-        if self._alive and self._is_stalled():
-            self._leave_server()
+        if not self.check():
             return ()
         try:
             joined = {port.name for port in self._client.get_all_connections(self._port)}
@@ -198,49 +134,6 @@ class _Port:
             return False
         return True
 
-    def close(self) -> None:
-        """Leave the server, if it is still there; once is enough."""
-        if self._closed:
-            return
-        self._closed = True
-        if not self._alive:
-            self._wait_for_rest()
-        self._alive = False
-        self._open.discard(self)
-        with contextlib.suppress(jack.JackError):
-            self._client.deactivate()
-        with contextlib.suppress(jack.JackError):
-            self._client.close()
-
-    def _wait_for_rest(self) -> None:
-        """Wait until no cycle is under way.
-
-        Without a server the library cancels its thread wherever that is. Within Python, where it holds the interpreter
-        lock or waits for it, that would be the end of all other threads too.
-        """
-        for _ in range(MAX_RESTS):
-            cycles = self._cycles
-            threading.Event().wait(REST_S)
-            if self._cycles == cycles:
-                return
-
-    def _enter_cycle(self) -> int:
-        self._cycles += 1
-        return self._frames.observe(int(self._client.last_frame_time), monotonic_us())
-
-    def _is_stalled(self) -> bool:
-        if self._cycles != self._seen_cycles:
-            self._seen_cycles, self._seen_us = self._cycles, monotonic_us()
-        return monotonic_us() - self._seen_us > STALLED_US
-
-    def _on_shutdown(self, status: "jack.Status", reason: str) -> None:
-        self._leave_server()
-
-    def _leave_server(self) -> None:
-        for port in list(self._open):
-            port._alive = False
-            port._changed()
-
     def _on_connection(self, one: "jack.Port", other: "jack.Port", connected: bool) -> None:
         if connected and self._port in (one, other):
             self._changed()
@@ -264,7 +157,7 @@ class JackOutput(_Port):
         self,
         wanted: str,
         former: tuple[str, ...] | None = None,
-        changed: Callable[[], None] = _nothing,
+        changed: Callable[[], None] = nothing,
         own: str = "",
     ) -> None:
         """Open the port and connect it to the one that ``wanted`` names, unless that is ``virtual``.
@@ -279,7 +172,7 @@ class JackOutput(_Port):
             PortError: no server is running, or it has no such port.
         """
         super().__init__("-".join(filter(None, (CLIENT_NAME, own))), wanted, changed)
-        self.queue = JackQueue(self._frames)
+        self.queue = JackQueue(self.frames)
         self.refused = 0
         self._waiting: deque[Write] = deque()
         self._idle = threading.Event()
@@ -349,7 +242,7 @@ class JackInput(_Port):
         wanted: str,
         wake: Callable[[], None],
         former: tuple[str, ...] | None = None,
-        changed: Callable[[], None] = _nothing,
+        changed: Callable[[], None] = nothing,
         own: str = "",
     ) -> None:
         """Open the port and connect the one that ``wanted`` names to it, unless that is ``virtual``.
@@ -389,7 +282,7 @@ class JackInput(_Port):
             if len(self._incoming) >= MAX_INCOMING:
                 self.dropped += 1
                 continue
-            at_us = self._frames.us_at(first_frame + offset)
+            at_us = self.frames.us_at(first_frame + offset)
             self._incoming.append(MidiIn(self._name, bytes(data), at_us))
             came = True
         if came:

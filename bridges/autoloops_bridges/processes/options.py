@@ -10,8 +10,6 @@ Sync = Literal["internal", "midi", "link", "jack"]
 MidiApi = Literal["alsa", "jack", "coremidi", "winmm"]
 
 DEFAULT_OSC_PORT: Final = 7400
-# Among the ports to lead by clock: the one that the notes go to.
-SAME: Final = "same"
 # A bar, as everybody else has it.
 DEFAULT_QUANTUM_BEATS: Final = 4
 MAX_QUANTUM_BEATS: Final = 64
@@ -45,9 +43,10 @@ class PlayOptions(Struct, frozen=True, kw_only=True):
 
     Attributes:
         parts: Names of the parts, in order, each once.
-        models: By part, the path of its bundle, and after ``#`` which output is to play it where there are several.
+        models: By part, the bundle to play it with (a path or the name of a bundled model); others take their default.
         tempo_bpm: 20 to 999.
         sync: Who gives the tempo.
+        jack_timebase: Be JACK's timebase master, unless there is one.
         quantum_beats: Beats of a Link session's quantum, 1 to 64.
         seed: Seed of every part; None: a new one, which is shown.
         bars: End after so many bars of the song; None: play until told to end.
@@ -57,7 +56,6 @@ class PlayOptions(Struct, frozen=True, kw_only=True):
         osc_send: Receivers that get everything from the start, without asking.
         midi_out: Name of a port, ``virtual`` or ``none``.
         midi_in: Name of a port, ``virtual`` or ``none``.
-        clock_out: Ports to lead by MIDI clock: names, ``virtual``, or ``same`` for the port of ``midi_out``.
         midi_api: The MIDI system to use; None: the first that works.
         channels: By part, its MIDI channel, 1 to 16; every part has one.
         rig_file: Absolute path of the rig file; None: there is none.
@@ -71,6 +69,7 @@ class PlayOptions(Struct, frozen=True, kw_only=True):
     models: dict[str, str] = field(default_factory=dict)
     tempo_bpm: float = 120.0
     sync: Sync = "internal"
+    jack_timebase: bool = False
     quantum_beats: int = DEFAULT_QUANTUM_BEATS
     seed: int | None = None
     bars: int | None = None
@@ -80,7 +79,6 @@ class PlayOptions(Struct, frozen=True, kw_only=True):
     osc_send: tuple[Address, ...] = ()
     midi_out: str = VIRTUAL
     midi_in: str = VIRTUAL
-    clock_out: tuple[str, ...] = ()
     midi_api: MidiApi | None = None
     channels: dict[str, int] = field(default_factory=lambda: {"melody": 1})
     rig_file: str | None = None

@@ -7,6 +7,7 @@ import pytest
 
 from autoloops_engine.errors import PortError
 
+jack_client = pytest.importorskip("autoloops_bridges.midi.jack_client")
 jack_ports = pytest.importorskip("autoloops_bridges.midi.jack_ports")
 
 STEPS = ["set_shutdown_callback", "get_ports", "register", "set_process_callback", "activate"]
@@ -42,7 +43,7 @@ class DyingClient:
 @pytest.mark.parametrize("dies_at", STEPS)
 def test_a_server_that_dies_meanwhile_is_said_in_a_sentence(dies_at: str, monkeypatch: pytest.MonkeyPatch) -> None:
     client = DyingClient(dies_at)
-    monkeypatch.setattr(jack_ports, "_open_client", lambda name: client)
+    monkeypatch.setattr(jack_client, "open_client", lambda name: client)
     wanted = "synth" if dies_at == "get_ports" else "virtual"
     with pytest.raises(PortError, match="server went away"):
         jack_ports.JackOutput(wanted)
@@ -54,7 +55,7 @@ def test_a_server_that_dies_meanwhile_is_said_in_a_sentence(dies_at: str, monkey
 
 def test_a_port_that_is_not_there_leaves_no_client(monkeypatch: pytest.MonkeyPatch) -> None:
     client = DyingClient("never")
-    monkeypatch.setattr(jack_ports, "_open_client", lambda name: client)
+    monkeypatch.setattr(jack_client, "open_client", lambda name: client)
     with pytest.raises(PortError, match="no MIDI port whose name contains 'synth'"):
         jack_ports.JackOutput("synth")
     assert client.closed == 1
@@ -62,7 +63,7 @@ def test_a_port_that_is_not_there_leaves_no_client(monkeypatch: pytest.MonkeyPat
 
 def test_a_server_that_dies_while_its_ports_are_listed_is_said_in_a_sentence(monkeypatch: pytest.MonkeyPatch) -> None:
     client = DyingClient("get_ports")
-    monkeypatch.setattr(jack_ports, "_open_client", lambda name: client)
+    monkeypatch.setattr(jack_ports, "open_client", lambda name: client)
     with pytest.raises(PortError, match="server went away"):
         jack_ports.output_names()
     assert client.closed == 1

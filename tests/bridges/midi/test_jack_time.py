@@ -144,3 +144,16 @@ def test_a_burst_is_spread_over_cycles_without_loss() -> None:
     sizes = [len(waiting.cycle(cycle * PERIOD, PERIOD)) for cycle in range(5)]
     assert sizes == [MAX_PER_CYCLE] * 3 + [1000 - 3 * MAX_PER_CYCLE, 0]
     assert waiting.deferred == 3
+
+
+def test_clients_of_one_server_share_its_time() -> None:
+    """Whoever asks, in whichever client's cycle, the same frame has the same time; the first may leave."""
+    frames, first, second = FrameMap(RATE_HZ), object(), object()
+    for cycle in range(400):
+        frame, entry_us = 128 * cycle, 128 * cycle * 1_000_000 // RATE_HZ
+        clients = (first, second) if cycle < 200 else (second,)
+        if cycle == 200:
+            frames.leave(first)
+        for held_up_us, client in enumerate(clients):
+            assert frames.enter(client, frame, entry_us + 300 * held_up_us) == frame
+        assert abs(frames.us_at(frame) - entry_us) <= 1
