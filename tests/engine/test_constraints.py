@@ -133,11 +133,12 @@ def test_what_the_bias_allows_is_what_sounds_within_the_limits(
     harmony = Harmony().with_scale(f"{root} major")
     bias = bar_bias(MELODY, limits, harmony, transpose=transpose, loop_bar=0, song_bar=0)
     assert bias is not None
+    part_settings = PartSettings(latent_point(), 1)
     for step in range(16):
         steps = LoopSteps((*([0] * step), token, *([0] * (15 - step))))
         states = np.zeros((16, 1), dtype=np.float32)
-        record = BarRecord(1, 0, 0, 0, MELODY, steps, states, None, transpose)
-        (note,) = render(record, PartSettings(latent_point(), 1), transpose).notes
+        record = BarRecord(1, 0, 0, 0, MELODY, steps, states, None, transpose, part_settings)
+        (note,) = render(record, part_settings, transpose).notes
         allowed = harmony.bar(0)[step]
         sounds = limits.low <= note.pitch <= limits.high and allowed is not None and note.pitch % 12 in allowed
         assert (bias[step, token] == 0) == (sounds and step not in rests)

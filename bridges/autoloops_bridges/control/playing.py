@@ -56,6 +56,18 @@ PLAYING: Final = (
     verb("/al/PART/store/I", "Store what the part is set to in slot I, from 1 to 64."),
     verb("/al/PART/slot/I", "Recall slot I for this part.", WHEN),
     verb(
+        "/al/PART/back",
+        "Play what sounded so many bars ago, note for note, with the controls as they were; moving one goes on from "
+        "there.",
+        Argument("bars", Type.INT, 0, 1024, "bars"),
+        WHEN,
+    ),
+    verb(
+        "/al/PART/keep/I",
+        "Store what sounded so many bars ago in slot I.",
+        Argument("bars", Type.INT, 0, 1024, "bars", 0, optional=True),
+    ),
+    verb(
         "/al/PART/glide/I",
         "Move to what slot I holds, over so many bars.",
         Argument("bars", Type.INT, 1, 256, "bars"),

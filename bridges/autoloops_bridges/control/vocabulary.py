@@ -99,6 +99,21 @@ _WHOLE: Final = (
     ),
     verb("/al/sync", "All present values, each on its own address."),
     verb("/al/store/I", "Store what every part is set to in slot I, from 1 to 64."),
+    verb(
+        "/al/undo", "Take back the last change of a control, a fire, a slot or a limit; one step for a whole movement."
+    ),
+    verb("/al/redo", "Do again what was undone."),
+    verb(
+        "/al/back",
+        "Every part plays what it played so many bars ago, note for note.",
+        Argument("bars", Type.INT, 0, 1024, "bars"),
+        WHEN,
+    ),
+    verb(
+        "/al/keep/I",
+        "Store what every part played so many bars ago in slot I.",
+        Argument("bars", Type.INT, 0, 1024, "bars", 0, optional=True),
+    ),
     verb("/al/slot/I", "Recall slot I for every part that it holds.", WHEN),
     value(
         "/al/scale",

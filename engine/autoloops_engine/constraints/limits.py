@@ -1,6 +1,6 @@
 """What one part may play: its range, its rests, steps and voices that stay as they are, voices that are left out."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Final
 
 import numpy as np
@@ -57,7 +57,7 @@ class Limits(Struct, frozen=True):
         """
         if self.freezes:
             return self
-        return replace(self, kept=tuple(step for bar in loop for step in _steps(bar)))
+        return replace(self, kept=frozen_steps(loop))
 
     def kept_at(self, loop_step: int) -> FrozenStep | None:
         """What sounded at a step of the loop when it was frozen; None: it is not known."""
@@ -84,6 +84,16 @@ class Limits(Struct, frozen=True):
 
 
 NO_LIMITS: Final = Limits()
+
+
+def frozen_steps(loop: Iterable[LoopSteps]) -> tuple[FrozenStep, ...]:
+    """The steps of a loop, bar after bar, as they sound."""
+    return tuple(step for bar in loop for step in _steps(bar))
+
+
+def as_heard(kept: tuple[FrozenStep, ...]) -> Limits:
+    """The limits that leave nothing but the steps of a loop."""
+    return Limits(kept=kept, frozen=frozenset(range(len(kept))))
 
 
 def _steps(bar: LoopSteps) -> list[FrozenStep]:

@@ -33,6 +33,7 @@ from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.state import SessionState, part_state, restore_part
 from autoloops_engine.session.surface import Target, Values
 from autoloops_engine.session.transport import Change
+from autoloops_engine.session.undo import Undo
 from autoloops_engine.session.wanted import Wanted
 from autoloops_engine.time.timeline import bar_of
 from autoloops_engine.units import BAR_UB
@@ -63,6 +64,7 @@ class Session:
         self._in_flight: dict[str, tuple[int, Wanted]] = {}
         self._ticket = 0
         self._pace = Pace()
+        self._undo = Undo()
         self._paced_us: int | None = None
 
     @property
@@ -175,6 +177,7 @@ class Session:
             now_us: The present time.
         """
         swap_model(self._stage, setup, z, now_us)
+        self._undo.clear()
         self._in_flight.pop(setup.name, None)
 
     def state(self) -> SessionState:
@@ -233,11 +236,20 @@ class Session:
 
     def set(self, target: Target, values: Values, now_us: int) -> None:
         """Set a value; see ``Surface``."""
+        before = self._undo.before(self._stage, target, now_us)
         controls.write(self._stage, target, values, now_us)
+        self._undo.done(before, target, now_us)
 
     def act(self, target: Target, values: Values, now_us: int) -> None:
         """Do what a verb says; see ``Surface``."""
-        verbs.act(self._stage, target, values, now_us)
+        if target.name == "undo":
+            self._undo.undo(self._stage, now_us)
+        elif target.name == "redo":
+            self._undo.redo(self._stage, now_us)
+        else:
+            before = self._undo.before(self._stage, target, now_us)
+            verbs.act(self._stage, target, values, now_us)
+            self._undo.done(before, target, now_us)
 
     def touched(self) -> tuple[Target, ...]:
         """What changed since the last call, for echoes."""

@@ -1,6 +1,7 @@
 """The life of a part's bars, as the session sees it: what to decode next, and what became of it."""
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import numpy as np
 
@@ -13,6 +14,7 @@ from autoloops_engine.inference.requests import FIRST_PREVIOUS, Decoded, DecodeR
 from autoloops_engine.messages import Frozen, OfferBar, SetPart, SpliceBar
 from autoloops_engine.session.feel import PartFeel
 from autoloops_engine.session.lineup import Lineup
+from autoloops_engine.session.past import Past, PastBar
 from autoloops_engine.session.records import BarRecords
 from autoloops_engine.session.rendering import BarRecord, render
 from autoloops_engine.session.settings import Launch, Settings
@@ -59,6 +61,7 @@ class PartSession:
         self._asked = AskedBars()
         self._done: dict[Slot, Wanted] = {}
         self._harmony = Harmony()
+        self.past = Past()
 
     # -- changes ---------------------------------------------------------------------------------------------------
 
@@ -103,6 +106,12 @@ class PartSession:
         self.muted = muted
         self._lineup.resume(settings, origin_bar, launches)
 
+    def settle(self, now_us: int) -> None:
+        """What was taken over holds from the next bar that is not frozen on; launches that are over have been heard."""
+        self._lineup.splice = None
+        self._lineup.commit_until(self._next_bar * BAR_UB - 1)
+        self._changes.touch(now_us)
+
     def route(self) -> SetPart:
         """How the player is to treat the part."""
         feel = self.feel
@@ -118,12 +127,13 @@ class PartSession:
 
     def change(self, settings: Settings, now_us: int) -> None:
         """Other settings, from the next bar that is not frozen on."""
-        self._lineup.settings = settings
+        self._lineup.settings = settings.going_on_from(self._lineup.settings)
         self._changes.touch(now_us)
 
     def keep_to(self, harmony: Harmony, now_us: int) -> None:
         """Another harmony, from the next bar that is not frozen on."""
         self._harmony = harmony
+        self._lineup.settings = replace(self._lineup.settings, as_heard=())
         self._changes.touch(now_us)
 
     def set_length(self, length_bars: int, now_us: int) -> None:
@@ -163,6 +173,7 @@ class PartSession:
         self._codec = codec
         self._lineup.change_model(settings)
         self._records.change_model()
+        self.past.clear()
         self._asked.clear()
         self._changes.touch(now_us)
 
@@ -271,10 +282,12 @@ class PartSession:
             return
         self._records.froze(frozen.song_bar, self.loop_bar(frozen.song_bar), frozen.bar.id)
         if frozen.origin == "splice":
+            self._remember(frozen)
             return
         self._next_bar = frozen.song_bar + 1
         if frozen.origin == "held":
             return
+        self._remember(frozen)
         self.fallbacks += frozen.origin != "fresh"
         # A miss: the bar sounds without the latest change that came a budget before its freeze line.
         record = self._records.get(frozen.bar.id)
@@ -284,6 +297,12 @@ class PartSession:
         self._lineup.find_splice(self._records.frozen)
 
     # -- inside ----------------------------------------------------------------------------------------------------
+
+    def _remember(self, frozen: Frozen) -> None:
+        record = self._records.get(frozen.bar.id)
+        if record is not None:
+            bar = PastBar(frozen.song_bar, record.loop_bar, self.length_bars, record.steps, record.settings)
+            self.past.add(bar)
 
     def _splice_request(self, wanted: Wanted, ticket: int) -> DecodeRequest:
         splice = self._lineup.splice
@@ -321,17 +340,17 @@ class PartSession:
         first, first_loop_step = request.first_step, asked.loop_bar * STEPS_PER_BAR + request.first_step
         steps = LoopSteps(decoded.tokens, decoded.extras)
         last = self._records.last(asked.loop_bar)
-        if settings.edits < UNLIMITED and last is not None:
+        if settings.edits < UNLIMITED and last is not None and not settings.as_heard:
             bias = None if request.bias is None else request.bias[first:]
             steps = limited(steps, last.steps.rest(first), decoded.logits, bias, settings.edits)
-        return settings.limits.with_kept_extras(steps, first_loop_step)
+        return settings.bounds.with_kept_extras(steps, first_loop_step)
 
     def _ask(self, asked: Asked, ticket: int, origin_bar: int, *, state: Floats | None, previous: int) -> DecodeRequest:
         self._asked.keep(ticket, asked)
         settings, song_bar = asked.settings, asked.wanted.song_bar
         bias = bar_bias(
             self._codec,
-            settings.limits,
+            settings.bounds,
             self._harmony,
             transpose=self._transpose(settings),
             loop_bar=asked.loop_bar,
@@ -366,5 +385,6 @@ class PartSession:
                 states,
                 sounding,
                 self._transpose(asked.settings),
+                asked.settings,
             )
         )

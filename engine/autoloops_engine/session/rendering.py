@@ -23,6 +23,7 @@ class BarRecord:
         states: The decoder's state after each step, float32 [16, S].
         sounding: The pitch, as decoded, that sounds at its start; None when silent.
         transpose: Semitones added to every pitch.
+        settings: What it was made from.
     """
 
     id: int
@@ -34,6 +35,7 @@ class BarRecord:
     states: Floats
     sounding: int | None
     transpose: int
+    settings: Settings
 
     def sounding_at(self, step: int) -> int | None:
         """The pitch, as decoded, that sounds going into ``step`` (0 to 16)."""

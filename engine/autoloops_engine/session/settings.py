@@ -5,10 +5,12 @@ from typing import Final
 
 from autoloops_engine.codecs.registry import MELODY, Codec
 from autoloops_engine.constraints.edits import UNLIMITED
-from autoloops_engine.constraints.limits import NO_LIMITS, Limits
+from autoloops_engine.constraints.limits import NO_LIMITS, FrozenStep, Limits, as_heard
 from autoloops_engine.latent import LatentPoint, LatentSpace
 
 SEMITONES_PER_OCTAVE: Final = 12
+# Beside the point, what the model reads; the rest changes how its notes sound.
+_DECODED: Final = ("seed", "temperature", "hold", "limits", "edits")
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -49,6 +51,7 @@ class Settings:
         limits: What the part may not play.
         edits: How many steps of a bar may differ from the last pass, 0 to 16; 16: all.
         octave: Octaves on top of the transposition, -4 to 4.
+        as_heard: The loop is to sound as this one, bar after bar, whatever the model would make; empty: it is not.
         gate: Length of the notes, as a share of what was decoded, 0.05 to 1; below 1 no note sounds on over a bar line.
     """
 
@@ -63,6 +66,20 @@ class Settings:
     edits: int = UNLIMITED
     octave: int = 0
     gate: float = 1.0
+
+    as_heard: tuple[FrozenStep, ...] = ()
+
+    @property
+    def bounds(self) -> Limits:
+        """What may be played: the limits, or nothing but what was heard."""
+        return as_heard(self.as_heard) if self.as_heard else self.limits
+
+    def going_on_from(self, old: "Settings") -> "Settings":
+        """The settings behind a change: what was heard before comes back only until something else is asked for."""
+        if not self.as_heard or self.as_heard is not old.as_heard:
+            return self
+        same = self.point is old.point and all(getattr(self, name) == getattr(old, name) for name in _DECODED)
+        return self if same else replace(self, as_heard=())
 
     @property
     def shift(self) -> int:
@@ -92,6 +109,8 @@ class Launch:
 def launched(settings: Settings, launch: Launch) -> Settings:
     """The settings that hold once a launch took effect."""
     settings = launch.settings or settings
+    if launch.point is not None or launch.seed is not None:
+        settings = replace(settings, as_heard=())
     return replace(
         settings,
         point=settings.point if launch.point is None else launch.point,

@@ -21,13 +21,21 @@ def store(stage: Stage, parts: list[PartSession], key: Key) -> None:
     Raises:
         UsageError: there is no such slot.
     """
-    slot = stage.slots.setdefault(_number(key), {})
     for part in parts:
-        settings, point = part.settings, part.settings.point
-        if point.motion is not None:
-            # Where it has got to counts, not how.
-            settings = replace(settings, point=replace(point, base=point.base + point.motion, motion=None))
-        slot[part.name] = Stored(stage.models[part.name], settings_state(settings))
+        put(stage, part, key, part.settings)
+
+
+def put(stage: Stage, part: PartSession, key: Key, settings: Settings) -> None:
+    """Put settings of a part into a slot.
+
+    Raises:
+        UsageError: there is no such slot.
+    """
+    slot, point = stage.slots.setdefault(_number(key), {}), settings.point
+    if point.motion is not None:
+        # Where it has got to counts, not how.
+        settings = replace(settings, point=replace(point, base=point.base + point.motion, motion=None))
+    slot[part.name] = Stored(stage.models[part.name], settings_state(settings))
 
 
 def recall(stage: Stage, parts: list[PartSession], key: Key, when: When, now_us: int) -> None:
@@ -45,7 +53,7 @@ def recall(stage: Stage, parts: list[PartSession], key: Key, when: When, now_us:
         stage.fired[part.name] = Fired(stage.fired[part.name].count, settings.point, settings.seed)
         stage.habits[part.name].recalled = _number(key)
         drifting = replace(settings, point=stage.drifting(part, settings.point))
-        stage.launch(part, when, now_us, settings=drifting)
+        stage.launch(part, when, now_us, settings=drifting, to_group=len(recalled) == 1)
 
 
 def stored_settings(stage: Stage, part: PartSession, key: Key) -> Settings:

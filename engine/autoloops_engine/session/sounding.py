@@ -26,7 +26,7 @@ def read_mute(stage: Stage, target: Target) -> Values:
 def write_mute(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     """Mute a part at once, or let it be heard."""
     part, muted = stage.part(target.part), flag(values)
-    with _telling(stage):
+    with telling(stage):
         part.muted = muted
     stage.touch(target)
 
@@ -39,7 +39,7 @@ def read_solo(stage: Stage, target: Target) -> Values:
 def write_solo(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     """Play a part solo at once, beside others that are."""
     part, solo = stage.part(target.part), flag(values)
-    with _telling(stage):
+    with telling(stage):
         stage.habits[part.name].solo = solo
     stage.touch(target)
 
@@ -60,7 +60,7 @@ def choke_others(stage: Stage, part: PartSession) -> None:
     group = stage.habits[part.name].choke
     if not group:
         return
-    with _telling(stage):
+    with telling(stage):
         for other in stage.parts.values():
             if stage.habits[other.name].choke == group and other.muted != (other is not part):
                 other.muted = other is not part
@@ -68,7 +68,7 @@ def choke_others(stage: Stage, part: PartSession) -> None:
 
 
 @contextmanager
-def _telling(stage: Stage) -> Iterator[None]:
+def telling(stage: Stage) -> Iterator[None]:
     """Tells the player which parts are heard, or not, by what is done within."""
     before = {name: silent(stage, part) for name, part in stage.parts.items()}
     yield

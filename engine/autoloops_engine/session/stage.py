@@ -159,6 +159,7 @@ class Stage:
         seed: int | None = None,
         restart: bool = False,
         settings: Settings | None = None,
+        to_group: bool = True,
     ) -> None:
         """Line up a launch of a part at the next position that ``when`` allows and that can still be reached.
 
@@ -172,6 +173,7 @@ class Stage:
             seed: The seed from there on; None: as it is.
             restart: Bar 0 of the loop falls on the position, which has to be a bar line.
             settings: Everything from there on, before point and seed; None: as it is.
+            to_group: The parts that share the latent point are launched to it as well.
         """
         state = self.transport.state
         position_ub = state.song_at(now_us)
@@ -179,16 +181,16 @@ class Stage:
             ready_us = now_us + state.lead_us + self.budget_us + LAUNCH_MARGIN_US
             earliest_ub = max(0, state.song_at(ready_us))
             position_ub = launch_position_ub(when, earliest_ub, part.length_bars, part.origin_bar)
-        self.line_up(part, Launch(position_ub, point, seed, restart, settings), now_us)
+        self.line_up(part, Launch(position_ub, point, seed, restart, settings), now_us, to_group=to_group)
 
-    def line_up(self, part: PartSession, launch: Launch, now_us: int) -> None:
+    def line_up(self, part: PartSession, launch: Launch, now_us: int, *, to_group: bool = True) -> None:
         """Line up a launch of a part, or let it take effect at once while nothing plays.
 
         A latent point is launched for the whole group of the part, whose others keep their seeds.
         """
         launches = [(part, launch)]
         point = launch.point or (launch.settings.point if launch.settings is not None else None)
-        if point is not None:
+        if point is not None and to_group:
             launches += [(other, Launch(launch.position_ub, _seen_by(other, point))) for other in self.linked(part)]
         for each, its in launches:
             with self.settling(each):

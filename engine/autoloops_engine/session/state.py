@@ -3,7 +3,7 @@
 from msgspec import Struct
 
 from autoloops_engine.constraints.harmony import OFF, Harmony
-from autoloops_engine.constraints.limits import Limits
+from autoloops_engine.constraints.limits import FrozenStep, Limits
 from autoloops_engine.latent import LatentPoint, LatentSpace, point_at
 from autoloops_engine.messages import TransportState
 from autoloops_engine.session.feel import PartFeel
@@ -45,6 +45,7 @@ class SettingsState(Struct, frozen=True):
     edits: int
     octave: int
     gate: float
+    as_heard: tuple[FrozenStep, ...]
 
 
 class Stored(Struct, frozen=True):
@@ -124,6 +125,7 @@ def settings_state(settings: Settings) -> SettingsState:
         settings.edits,
         settings.octave,
         settings.gate,
+        settings.as_heard,
     )
 
 
@@ -145,6 +147,7 @@ def restored_settings(state: SettingsState, space: LatentSpace) -> Settings:
         state.edits,
         state.octave,
         state.gate,
+        state.as_heard,
     )
 
 

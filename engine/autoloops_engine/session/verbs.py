@@ -6,11 +6,13 @@ from typing import Final
 
 from autoloops_engine.errors import UsageError
 from autoloops_engine.messages import Continue, Panic, Start, Stop
-from autoloops_engine.session import moving, slots, sounding, timing
+from autoloops_engine.session import moving, slots, sounding, timing, travel
 from autoloops_engine.session.firing import when_named
 from autoloops_engine.session.part import PartSession
+from autoloops_engine.session.past import REMEMBERED_BARS
 from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.surface import Target, Values
+from autoloops_engine.session.values import whole
 from autoloops_engine.time.quantum import When
 
 # A start waits this long for bar 1 as the controls are, then plays what the player holds.
@@ -76,6 +78,16 @@ def _recall(stage: Stage, target: Target, values: Values, now_us: int) -> None:
         sounding.choke_others(stage, parts[0])
 
 
+def _back(stage: Stage, target: Target, values: Values, now_us: int) -> None:
+    when = when_named(str(values[1])) if len(values) > 1 else When.BAR
+    travel.back(stage, _meant(stage, target), whole(values[:1], 0, REMEMBERED_BARS), when, now_us)
+
+
+def _keep(stage: Stage, target: Target, values: Values, now_us: int) -> None:
+    bars_ago = whole(values, 0, REMEMBERED_BARS) if values else 0
+    travel.keep(stage, _meant(stage, target), target.key, bars_ago)
+
+
 def _meant(stage: Stage, target: Target) -> list[PartSession]:
     """The part that an address names, or all of them."""
     return [stage.part(target.part)] if target.part else list(stage.parts.values())
@@ -100,4 +112,6 @@ VERBS: Final[dict[str, Verb]] = {
     "store": _store,
     "slot": _recall,
     "glide": moving.glide,
+    "back": _back,
+    "keep": _keep,
 }

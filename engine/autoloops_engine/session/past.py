@@ -1,0 +1,53 @@
+"""What a part played: its bars, as they were frozen, with what they were made from."""
+
+from collections import deque
+from typing import Final, NamedTuple
+
+from autoloops_engine.codecs.registry import LoopSteps
+from autoloops_engine.session.settings import Settings
+
+# Bars that are remembered: at 120 BPM the last 34 minutes.
+REMEMBERED_BARS: Final = 1_024
+
+
+class PastBar(NamedTuple):
+    """A bar that sounded."""
+
+    song_bar: int
+    loop_bar: int
+    length_bars: int
+    steps: LoopSteps
+    settings: Settings
+
+
+class Past:
+    """The latest bars of a part, by the order in which they sounded; bounded."""
+
+    def __init__(self) -> None:
+        self._bars: deque[PastBar] = deque(maxlen=REMEMBERED_BARS)
+
+    def add(self, bar: PastBar) -> None:
+        """A bar was frozen; one that was spliced takes the place of what it was."""
+        if self._bars and self._bars[-1].song_bar == bar.song_bar:
+            self._bars.pop()
+        self._bars.append(bar)
+
+    def loop(self, bars_ago: int) -> tuple[PastBar, ...]:
+        """The whole loop as it sounded so many bars ago, bar 0 first; empty when it is not known, or not any more.
+
+        Args:
+            bars_ago: 0: as it sounds now, up to the last bar that was frozen.
+        """
+        known = list(self._bars)[: len(self._bars) - bars_ago]
+        if not known:
+            return ()
+        length_bars = known[-1].length_bars
+        loop: dict[int, PastBar] = {}
+        for bar in known[-length_bars:]:
+            if bar.length_bars == length_bars:
+                loop[bar.loop_bar] = bar
+        return tuple(loop[at] for at in range(length_bars)) if len(loop) == length_bars else ()
+
+    def clear(self) -> None:
+        """Nothing of it fits what comes."""
+        self._bars.clear()
