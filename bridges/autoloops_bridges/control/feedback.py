@@ -22,7 +22,9 @@ from autoloops_engine.units import US_PER_MS, US_PER_S
 INTERVAL_US: Final = US_PER_S // 30
 # A hand that rests for so long has let go.
 HOLD_US: Final = 300 * US_PER_MS
-# A controller that comes back is told everything, but no faster than a DIN cable takes it.
+# A controller that comes takes a moment before it listens, and JACK one to connect it: it is told everything twice.
+ARRIVED_US: Final = (250 * US_PER_MS, 1_500 * US_PER_MS)
+# Nobody is told faster than a DIN cable takes it.
 BURST: Final = 4
 PACE_US: Final = 4 * US_PER_MS
 _TOPS: Final = {Source.CC14: 16383, Source.NRPN: 16383, Source.PITCHBEND: 16383}
@@ -89,6 +91,7 @@ class Feedback:
         self._present = present
         self._lamps: list[_Lamp] = []
         self._next_us = 0
+        self._arrivals: list[tuple[int, str]] = []
         taken = set()
         for entry in entries:
             light = entry.light
@@ -115,16 +118,17 @@ class Feedback:
         """Some values changed."""
         self._waiting.update(dict.fromkeys(self._lamps))
 
-    def arrived(self, port: str) -> None:
+    def arrived(self, port: str, now_us: int) -> None:
         """A controller came (back): it shows nothing of what it was told before."""
-        for lamp in self._lamps:
-            if lamp.light.port == port:
-                lamp.shown = lamp.checked_us = None
-                self._waiting[lamp] = None
+        self._arrivals = [(due_us, other) for due_us, other in self._arrivals if other != port]
+        self._arrivals += [(now_us + after_us, port) for after_us in ARRIVED_US]
 
     def advance(self, now_us: int) -> list[SendMidi]:
         """What is to be sent now."""
         out: list[SendMidi] = []
+        for port in [port for due_us, port in self._arrivals if due_us <= now_us]:
+            self._forget(port)
+        self._arrivals = [arrival for arrival in self._arrivals if arrival[0] > now_us]
         if now_us < self._next_us:
             return out
         for lamp in [lamp for lamp in self._waiting if lamp.due_us() <= now_us]:
@@ -143,7 +147,15 @@ class Feedback:
     def next_deadline_us(self) -> int | None:
         """When ``advance`` has something to do; none: nothing waits."""
         due_us = min((lamp.due_us() for lamp in self._waiting), default=None)
-        return None if due_us is None else max(due_us, self._next_us)
+        dues_us = [due_us for due_us, _ in self._arrivals]
+        return min([*dues_us, *([] if due_us is None else [max(due_us, self._next_us)])], default=None)
+
+    def _forget(self, port: str) -> None:
+        """Tell the lights of a controller everything again."""
+        for lamp in self._lamps:
+            if lamp.light.port == port:
+                lamp.shown = lamp.checked_us = None
+                self._waiting[lamp] = None
 
     def _shown_by(self, lamp: _Lamp) -> Values | None:
         route = self._router.route(lamp.light.shows)

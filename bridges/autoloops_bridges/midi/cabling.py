@@ -3,13 +3,19 @@
 from collections import deque
 from collections.abc import Collection, Iterable
 from enum import Enum
+from typing import Final
+
+from autoloops_engine.units import US_PER_MS
+
+# A port that leaves loses its connections first, and a busy server takes its time before the port is gone.
+LEAVING_US: Final = 500 * US_PER_MS
 
 
 class _State(Enum):
     JOINED = "joined"
     # The port is gone, or is back and not connected yet.
     AWAY = "away"
-    # Seen once without its connection: parted by hand, unless it is just leaving.
+    # Seen without its connection: parted by hand, unless it is just leaving.
     PARTED = "parted"
 
 
@@ -23,6 +29,7 @@ class Cabling:
         """Begin with the ports to connect to as soon as they are there."""
         self._states = dict.fromkeys(names, _State.AWAY)
         self._appeared: deque[str] = deque()
+        self._parted_us: dict[str, int] = {}
 
     @property
     def names(self) -> tuple[str, ...]:
@@ -34,12 +41,13 @@ class Cabling:
         self._appeared.append(name)
         return name in self._states
 
-    def look(self, joined: Collection[str], present: Collection[str]) -> list[str]:
+    def look(self, joined: Collection[str], present: Collection[str], now_us: int) -> list[str]:
         """Compare with what is there now.
 
         Args:
             joined: The ports that are connected to ours.
             present: Those of ``names`` that are there.
+            now_us: The present time.
 
         Returns:
             The ports to connect now. One that is not ``joined`` then is named again at the next look.
@@ -53,10 +61,10 @@ class Cabling:
                 continue
             if name not in present:
                 self._states[name] = _State.AWAY
-            elif state is _State.PARTED:
-                del self._states[name]
             elif state is _State.JOINED:
-                self._states[name] = _State.PARTED
+                self._states[name], self._parted_us[name] = _State.PARTED, now_us
+            elif state is _State.PARTED and now_us - self._parted_us[name] >= LEAVING_US:
+                del self._states[name]
         self._states.update(dict.fromkeys(joined, _State.JOINED))
         return [name for name, state in self._states.items() if state is _State.AWAY and name in present]
 

@@ -8,6 +8,7 @@ from typing import Final
 
 import jack
 
+from autoloops_bridges.clock import monotonic_us
 from autoloops_bridges.midi.cabling import Cabling
 from autoloops_bridges.midi.jack_client import JackClient, nothing, open_client
 from autoloops_bridges.midi.jack_queue import JackQueue, Write
@@ -112,7 +113,7 @@ class _Port(JackClient):
             return ()
         self.joined += len(joined - self._joined)
         self._joined = frozenset(joined)
-        for name in self._cabling.look(joined, present):
+        for name in self._cabling.look(joined, present, monotonic_us()):
             with contextlib.suppress(jack.JackError):
                 self._client.connect(*((name, self._port) if self._port.is_input else (self._port, name)))
                 self._cabling.joined(name)

@@ -94,11 +94,11 @@ class Controllers:
             self._playing = playing
             self._feedback.touched()
 
-    def ports(self, state: PortsState) -> None:
+    def ports(self, state: PortsState, now_us: int) -> None:
         """Which ports there are; a controller that came back is told everything again."""
         for name, arrivals in state.arrivals.items():
             if arrivals != self._arrivals.get(name):
-                self._feedback.arrived(name)
+                self._feedback.arrived(name, now_us)
         self._arrivals = dict(state.arrivals)
 
     def player_came(self) -> None:
@@ -127,7 +127,7 @@ class Controllers:
         self._map = MidiMap((rig.entries, rig.presets, defaults), self._present)
         self._feedback = Feedback((*rig.entries, *rig.presets), self._present)
         for name in self._arrivals:
-            self._feedback.arrived(name)
+            self._feedback.arrived(name, 0)
 
     def _apply(self, event: ControlEvent, now_us: int) -> None:
         if self.learner.listens:

@@ -319,7 +319,7 @@ class MainProcess:
                 self._diary.restarted("player", generation)
                 self._view.line("The player was replaced; its notes were ended, the music goes on.")
             case PortsState():
-                self._controllers.ports(report)
+                self._controllers.ports(report, now_us)
                 self._diary.ports(report)
                 self._greet(report)
             case Ended():

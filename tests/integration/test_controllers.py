@@ -1,0 +1,126 @@
+"""A controller on a real JACK server before the real processes: mapped, lit, learnt, unplugged and back."""
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+from tests.integration.playing import Playing, playing
+
+try:
+    from tests.integration.desk import Desk
+except (ImportError, OSError) as error:
+    # JACK-Client raises OSError where there is no JACK library.
+    pytest.skip(f"JACK-Client is not there: {error}", allow_module_level=True)
+
+RIG = """\
+# The desk of the test
+[ports.desk]
+in = "desk:out"
+out = "desk:in"
+
+[set]
+"/al/tempo" = 96
+
+[[map]]
+source = "cc"     # the first fader
+channel = 1
+number = 20
+port = "desk"
+target = "/al/melody/knob/3"
+feedback = true
+
+[[map]]
+source = "laser"
+target = "/al/tempo"
+
+[[map]]
+source = "note"
+channel = 1
+number = 36
+port = "desk"
+target = "/al/melody/mute"
+feedback = true
+"""
+
+
+def cc(number: int, value: int) -> bytes:
+    return bytes((0xB0, number, value))
+
+
+@pytest.fixture
+def desk(jack_server: object) -> Iterator[Desk]:
+    desk = Desk()
+    yield desk
+    desk.close()
+
+
+@pytest.fixture
+def rig(tmp_path: Path) -> Path:
+    path = tmp_path / "rig.toml"
+    path.write_text(RIG)
+    return path
+
+
+def settles(engine: Playing, address: str, value: float) -> None:
+    """Asks until the answer is this value."""
+    until_s = time.monotonic() + 10
+    while True:
+        engine.send(address)
+        heard = engine.hear_until(address)
+        if abs(float(str(heard.arguments[0])) - value) < 1e-3:
+            return
+        assert time.monotonic() < until_s, f"{address} is {heard.arguments}, not {value}"
+
+
+def learn(engine: Playing, *words: str) -> "subprocess.Popen[str]":
+    command = [sys.executable, "-m", "autoloops_bridges", "learn", *words, "--osc-port", str(engine.port)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
+
+
+def wait_for_line(process: "subprocess.Popen[str]", text: str) -> None:
+    assert process.stdout is not None
+    assert any(text in line for line in iter(process.stdout.readline, ""))
+
+
+def test_a_controller_is_mapped_lit_learnt_and_lit_again_when_it_comes_back(desk: Desk, rig: Path) -> None:
+    options = ("--parts", "melody", "--stopped", "--rig", str(rig), "--midi-api", "jack")
+    with playing(*options, "--midi-out", "none", "--midi-in", "none") as engine:
+        # The mistake is told, and the rest of the file works.
+        settles(engine, "/al/tempo", 96)
+        assert desk.hears(cc(20, 64))
+        desk.send(cc(20, 127), b"\x90\x24\x40")
+        settles(engine, "/al/melody/knob/3", 1.0)
+        assert desk.hears(b"\x90\x24\x7f")
+
+        process = learn(engine, "/al/melody/knob/5")
+        wait_for_line(process, "Move the control")
+        desk.send(*(cc(50, value) for value in range(0, 60, 10)))
+        out, err = process.communicate(timeout=20)
+        assert (process.returncode, err) == (0, ""), out
+        until_s = time.monotonic() + 10
+        while "/al/melody/knob/5" not in rig.read_text():
+            assert time.monotonic() < until_s
+        assert rig.read_text().startswith(RIG)
+        desk.send(cc(50, 64), cc(50, 127))
+        settles(engine, "/al/melody/knob/5", 1.0)
+
+        process = learn(engine, "/al/tempo")
+        wait_for_line(process, "Move the control")
+        desk.send(*(cc(20, value) for value in range(0, 60, 10)))
+        out, err = process.communicate(timeout=20)
+        assert process.returncode == 1
+        assert "/al/melody/knob/3" in out
+        assert "--replace" in err
+
+        desk.unplug()
+        engine.send("/al/melody/mute", 0)
+        engine.send("/al/melody/knob/3", 0.25)
+        settles(engine, "/al/melody/knob/3", 0.25)
+        desk.plug_in()
+        assert desk.hears(b"\x90\x24\x00")
+        assert desk.hears(cc(20, 32))
+        assert engine.end() == 0
+        assert any("Line 18: " in line and "laser" in line for line in engine.said)
