@@ -92,6 +92,16 @@ class Playing:
             assert time.monotonic() < until_s, f"{address} {arguments} never came"
             self.take()
 
+    def hear_until_prefix(self, beginning: str) -> str:
+        """Take in what comes until the address of a message begins so; that address."""
+        until_s = time.monotonic() + PATIENCE_S
+        while True:
+            for heard in self.heard:
+                if heard.address.startswith(beginning):
+                    return heard.address
+            assert time.monotonic() < until_s, f"{beginning} never came"
+            self.take()
+
     def all(self, address: str) -> list[Heard]:
         """Everything heard on one address."""
         return [heard for heard in self.heard if heard.address == address]

@@ -166,7 +166,8 @@ def _button(row: Row, given: list[object]) -> bool | None:
     Buttons of control surfaces always send a number: 1 when pressed, 0 when let go.
     """
     takes_number = bool(row.arguments) and row.arguments[0].type is not Type.STRING
-    if takes_number or len(given) != 1 or not isinstance(given[0], (int, float)):
+    needs_more = any(not argument.optional for argument in row.arguments)
+    if takes_number or needs_more or len(given) != 1 or not isinstance(given[0], (int, float)):
         return None
     return bool(given[0])
 

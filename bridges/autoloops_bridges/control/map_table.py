@@ -7,7 +7,7 @@ import msgspec
 
 from autoloops_bridges.control.curves import Curve, Scale
 from autoloops_bridges.control.dispatch import Refusal, Router
-from autoloops_bridges.control.mapping import ENCODER_STEP, PLACE, Light, MapEntry
+from autoloops_bridges.control.mapping import ENCODER_STEP, KEPT, PLACE, Light, MapEntry
 from autoloops_bridges.control.relative import Encoding
 from autoloops_bridges.control.rows import Argument, Kind, Row, Type
 from autoloops_bridges.control.takeover import Takeover
@@ -137,7 +137,9 @@ def moved_argument(row: Row, arguments: tuple[Value, ...]) -> Argument | None:
 def _scale(table: TomlTable, written: MapTable, row: Row, router: Router) -> Scale:
     """What the positions of the control mean, checked against the target."""
     argument = moved_argument(row, written.arguments)
-    fixed = (*(0.0 if each == PLACE else each for each in written.arguments),)
+    if KEPT in written.arguments and PLACE not in written.arguments:
+        raise table.bad(f'"{KEPT}" among the arguments needs a "{PLACE}" for the control beside it', "arguments")
+    fixed = written.arguments
     if argument is None:
         if row.kind is Kind.VERB and written.range is not None:
             reason = f"{written.target} is a verb and takes `arguments`, not a `range`"

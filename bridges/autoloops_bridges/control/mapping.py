@@ -18,8 +18,9 @@ from autoloops_engine.session.surface import Target, Value, Values
 
 FIRST_KNOB_CC: Final = 1
 LAST_KNOB_CC: Final = 30
-# Where the value of the control goes among fixed arguments.
+# Where the value of the control goes among fixed arguments, and which of them stay as they are.
 PLACE: Final = "*"
+KEPT: Final = "="
 ENCODER_STEP: Final = 1 / 127
 _PRESSED: Final = 0.5
 _PLAIN: Final = Scale(0.0, 1.0)
@@ -62,7 +63,7 @@ class MapEntry:
         port: Name of a port of the rig file, or part of the name of a MIDI port; empty: any.
         scale: What the positions of the control mean for the target.
         arguments: What a verb is given, or a value set to when the control is pressed; ``PLACE`` stands for the value
-            of the control. Empty: the value of the control.
+            of the control, ``KEPT`` for what is there at present. Empty: the value of the control.
         takeover: What it does to a target that stands elsewhere.
         encoding: How its values are to be read.
         step: By how much of the whole way one step of an encoder turns the target.
@@ -187,7 +188,8 @@ class MidiMap:
         if row.kind is Kind.VERB and PLACE not in entry.arguments:
             return self._dispatched(entry.target, entry.arguments) if turned else None
         values = self._present(target)
-        present = entry.scale.position(values[0]) if values else None
+        place = entry.arguments.index(PLACE) if PLACE in entry.arguments else 0
+        present = entry.scale.position(values[place]) if values is not None and len(values) > place else None
         ours = mapped.set_to is not None and values is not None and alike(mapped.set_to, values)
         if entry.pressed:
             return self._button(entry, turned, present)
@@ -195,7 +197,7 @@ class MidiMap:
         if goes is None:
             return None
         value = entry.scale.value(goes)
-        arguments = tuple(value if each == PLACE else each for each in entry.arguments) or (value,)
+        arguments = _filled(entry.arguments, value, values or ()) or (value,)
         command = self._dispatched(entry.target, arguments)
         mapped.set_to = command.values if command is not None else None
         return command
@@ -213,6 +215,17 @@ class MidiMap:
         if isinstance(command, Refusal) or command.action is Action.NOTHING:
             return None
         return command
+
+
+def _filled(arguments: Sequence[Value], value: Value, present: Values) -> tuple[Value, ...]:
+    """The arguments with the control's value, and with the present ones where they are kept."""
+    filled = []
+    for at, each in enumerate(arguments):
+        if each == KEPT and at < len(present):
+            filled.append(present[at])
+        else:
+            filled.append(value if each == PLACE else each)
+    return tuple(filled)
 
 
 def _goes(mapped: _Mapped, event: ControlEvent, present: float | None, *, ours: bool) -> float | None:

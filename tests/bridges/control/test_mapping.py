@@ -210,3 +210,14 @@ def test_a_rig_may_name_a_controller_s_port_by_a_name_of_its_own() -> None:
     custom = mapped(text)
     assert len(custom.apply(cc(20, 1, port="nano"))) == 1
     assert custom.apply(cc(20, 1, port="other")) == []
+
+
+def test_one_fader_moves_one_of_several_values_and_leaves_the_others() -> None:
+    target = Target("pad", "bass")
+    present: dict[Target, Values] = {target: (0.25, 0.5)}
+    pad = '[[map]]\nsource = "cc"\nnumber = {}\ntarget = "/al/bass/pad"\ntakeover = "pickup"\narguments = {}\n'
+    custom = mapped(pad.format(1, '["*", "="]') + pad.format(2, '["=", "*"]'), present)
+    assert custom.apply(cc(2, 0)) == []
+    assert did(custom.apply(cc(2, 127))) == [(Action.SET, target, (0.25, 1.0))]
+    present[target] = (0.25, 1.0)
+    assert did(custom.apply(cc(1, 32))) == [(Action.SET, target, (0.25, 1.0))]

@@ -1,0 +1,247 @@
+"""Every address of the table through real UDP to one running engine: set, ask, bad type, out of range, unknown.
+
+The cases are made from the table itself, so a new line is tried as soon as it is there. What cannot be guessed from a
+line, such as the name of a model, stands in ``EXAMPLES``.
+"""
+
+import itertools
+import socket
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+from pythonosc.osc_message import OscMessage
+from pythonosc.osc_message_builder import OscMessageBuilder
+from tests.integration.playing import Playing, playing
+
+from autoloops_bridges.control.rows import Argument, Direction, Kind, Row, Type
+from autoloops_bridges.control.vocabulary import TABLE
+from autoloops_bridges.osc import codec
+
+Given = float | str | bool
+Answer = tuple[str, tuple[object, ...]]
+
+# Arguments that mean something, where the table alone does not tell.
+EXAMPLES: dict[str, tuple[Given, ...]] = {
+    "/al/PART/model": ("melody-2bar",),
+    # A voice is frozen as it sounds, and nothing sounds yet.
+    "/al/PART/frozen/NAME": (0,),
+    "/al/sync/multiple": (2.0,),
+    "/al/learn": ("/al/melody/knob/3",),
+    "/al/learn/forget": ("/al/melody/knob/3",),
+}
+# Verbs that may have nothing to do at the moment; they say so then.
+IDLE = frozenset({"/al/learn/replace", "/al/learn/both", "/al/learn/cancel", "/al/learn/undo", "/al/learn/forget"})
+TOKENS = itertools.count()
+WAIT_S = 10.0
+# What the placeholders of a line stand for; ``NAME`` is the name of an attribute unless the line wants another.
+WORDS = {"PART": "melody", "I": "1", "N": "2"}
+VOICE = {"PART": "drums", "NAME": "kick"}
+SPECIAL_WORDS = {"/al/PART/voice/NAME": VOICE, "/al/PART/frozen/NAME": VOICE}
+
+
+class Client:
+    """One client of the engine; each has an error budget of its own."""
+
+    def __init__(self, port: int) -> None:
+        self._socket = socket.socket(type=socket.SOCK_DGRAM)
+        self._socket.connect(("127.0.0.1", port))
+        self._socket.settimeout(WAIT_S)
+
+    def close(self) -> None:
+        self._socket.close()
+
+    def say(self, address: str, *arguments: Given) -> list[Answer]:
+        """Everything that the engine answers to a message."""
+        token = f"token {next(TOKENS)}"
+        self._socket.send(_message(address, arguments))
+        self._socket.send(_message("/al/ping", (token,)))
+        answers: list[Answer] = []
+        while True:
+            message = OscMessage(self._socket.recv(65_536))
+            if (message.address, tuple(message.params)) == ("/al/pong", (token,)):
+                return answers
+            answers.append((message.address, tuple(message.params)))
+
+    def errors(self, address: str, *arguments: Given) -> list[str]:
+        """Why the engine refuses a message; empty: it does not."""
+        answers = self.say(address, *arguments)
+        assert all(given[0] == address for name, given in answers if name == "/al/error")
+        return [str(given[1]) for name, given in answers if name == "/al/error"]
+
+    def refused(self, address: str, *arguments: Given) -> None:
+        """Sees that the engine answers a message by one error, a sentence."""
+        (reason,) = self.errors(address, *arguments)
+        assert reason.endswith("."), reason
+        assert reason[0].isupper() or reason.split()[0].islower(), reason
+
+
+def _message(address: str, arguments: Sequence[Given]) -> bytes:
+    builder = OscMessageBuilder(address)
+    for argument in arguments:
+        builder.add_arg(argument)
+    return bytes(builder.build().dgram)
+
+
+@pytest.fixture(scope="module")
+def engine() -> Iterator[Playing]:
+    with playing("--parts", "melody,drums", "--seed", "3", "--stopped") as engine:
+        yield engine
+
+
+@pytest.fixture
+def client(engine: Playing) -> Iterator[Client]:
+    client = Client(engine.port)
+    yield client
+    client.close()
+
+
+@pytest.fixture(scope="module")
+def attribute(engine: Playing) -> str:
+    """The name of an attribute fader of the part that plays."""
+    engine.listen()
+    engine.send("/al/sync")
+    return engine.hear_until_prefix("/al/melody/attr/").rpartition("/")[2]
+
+
+@pytest.fixture
+def address(row: Row, attribute: str) -> str:
+    """An address of this line of the table."""
+    words = {**WORDS, "NAME": attribute, **SPECIAL_WORDS.get(row.template, {})}
+    return "/al/" + "/".join(words.get(segment, segment) for segment in row.segments)
+
+
+def fitting(argument: Argument) -> Given:
+    """A value that an argument takes, and that is not the one at rest where that can be avoided."""
+    if argument.choices:
+        return argument.choices[-1]
+    if argument.type in {Type.STRING, Type.ANY}:
+        return "word"
+    if argument.type is Type.BOOL:
+        return 1
+    low = argument.low if argument.low is not None else 0.0
+    high = min(argument.high if argument.high is not None else low + 8, low + 200)
+    value = low + (high - low) * 0.75
+    return round(value) if argument.type is Type.INT else value
+
+
+def unfitting(argument: Argument) -> list[Given]:
+    """Values of a wrong type for an argument, and values out of its range."""
+    if argument.type is Type.ANY:
+        return []
+    if argument.type is Type.STRING:
+        return ["no such choice"] if argument.choices else [0.5]
+    values: list[Given] = ["nonsense", 7 if argument.type is Type.BOOL else float("nan")]
+    if argument.type is not Type.BOOL:
+        values += [argument.low - 1] if argument.low is not None else []
+        values += [argument.high + 1] if argument.high is not None else []
+    if argument.type is Type.INT:
+        values.append(float(fitting(argument)) + 0.5)
+    return values
+
+
+def required(row: Row) -> list[Given]:
+    """As few arguments as the line takes."""
+    if row.template in EXAMPLES:
+        return list(EXAMPLES[row.template])
+    return [fitting(argument) for argument in row.arguments if not argument.optional]
+
+
+def rows(*kinds: Kind, direction: Direction | None = None) -> list[Row]:
+    return [row for row in TABLE if row.kind in kinds and (direction is None) == (row.direction is not Direction.OUT)]
+
+
+def by_template(found: list[Row]) -> pytest.MarkDecorator:
+    return pytest.mark.parametrize("row", found, ids=[row.template for row in found])
+
+
+def holds(answered: Sequence[object], values: Sequence[object]) -> bool:
+    """Whether an answer begins with these values, as far as OSC's floats go."""
+    return len(answered) >= len(values) and all(
+        one == other or (isinstance(other, float) and one == pytest.approx(other, rel=1e-5, abs=1e-5))
+        for one, other in zip(answered, values, strict=False)
+    )
+
+
+@by_template(rows(Kind.VALUE))
+def test_a_value_is_set_and_asked(client: Client, row: Row, address: str) -> None:
+    ((name, before),) = client.say(address)
+    assert name == address
+    # A list, such as a latent point, is as long as the model wants it.
+    values = [*before] if row.arguments[0].many else required(row)
+    assert client.errors(address, *values) == []
+    # What goes by way of the player is there a moment later.
+    until_s = time.monotonic() + WAIT_S
+    while not holds(client.say(address)[0][1], values):
+        assert time.monotonic() < until_s, f"{address} {values} was never answered"
+
+
+@by_template(rows(Kind.VALUE))
+def test_a_value_refuses_what_does_not_fit_and_stays(client: Client, row: Row, address: str) -> None:
+    before = client.say(address)
+    for value in unfitting(row.arguments[0]):
+        client.refused(address, value, *required(row)[1:])
+    if not any(argument.many for argument in row.arguments):
+        client.refused(address, *[fitting(argument) for argument in row.arguments], 1, 1)
+    assert client.say(address) == before
+
+
+@by_template(rows(Kind.VALUE, direction=Direction.OUT))
+def test_a_value_that_only_autoloops_sends_can_be_asked_and_not_set(client: Client, row: Row, address: str) -> None:
+    answers = client.say(address)
+    assert [name for name, _ in answers] == [address]
+    client.refused(address, 1)
+
+
+@by_template(rows(Kind.VERB))
+def test_a_verb_acts_and_refuses_what_does_not_fit(client: Client, row: Row, address: str) -> None:
+    errors = client.errors(address, *required(row))
+    assert not errors or row.template in IDLE
+    for at, argument in enumerate(row.arguments):
+        ahead = [fitting(each) for each in row.arguments[:at]]
+        for value in unfitting(argument):
+            # A number alone is a button, pressed or let go, where a verb needs nothing.
+            if ahead or not (isinstance(value, float) and argument.type is Type.STRING and argument.optional):
+                client.refused(address, *ahead, value)
+    if not any(argument.many for argument in row.arguments):
+        client.refused(address, *[fitting(argument) for argument in row.arguments], *["too", "many"])
+    if any(not argument.optional for argument in row.arguments):
+        client.refused(address)
+
+
+@by_template(rows(Kind.STREAM, direction=Direction.OUT))
+def test_what_autoloops_sends_by_itself_cannot_be_sent_to_it(client: Client, row: Row, address: str) -> None:
+    client.refused(address, *[fitting(argument) for argument in row.arguments])
+    client.refused(address)
+
+
+@by_template(list(TABLE))
+def test_an_address_with_a_word_too_many_or_another_part_is_unknown(client: Client, row: Row, address: str) -> None:
+    client.refused(address + "/nowhere")
+    client.refused(address.rstrip("/") + "/")
+    if "PART" in row.segments and row.kind is not Kind.STREAM:
+        client.refused(address.replace("/melody/", "/nobody/").replace("/drums/", "/nobody/"), *required(row))
+    if "I" in row.segments and row.kind is Kind.VALUE:
+        for number in ("0", "-1", "1.5", "9999", "one"):
+            client.refused(address.rpartition("/")[0] + f"/{number}")
+    if "NAME" in row.segments:
+        client.refused(address.rpartition("/")[0] + "/nothing")
+
+
+def test_what_is_no_address_at_all_is_refused_with_a_sentence(client: Client) -> None:
+    for address in ("/", "/al", "/al/", "/other/tempo", "/al//tempo", "/al/tempi", "/al/Melody/z", "/al/melody"):
+        client.refused(address)
+
+
+def test_every_address_that_is_told_by_sync_is_in_the_table(engine: Playing, attribute: str) -> None:
+    known = {tuple(row.segments) for row in TABLE}
+    shapes = set()
+    for heard in engine.heard:
+        assert isinstance(codec.parse(_message(heard.address, ())), codec.Message)
+        words = heard.address.split("/")[2:]
+        shapes.add(tuple("PART" if word in {"melody", "drums"} else word for word in words))
+    for shape in shapes:
+        assert shape in known or any(
+            len(shape) == len(row) and all(a == b or b in {"I", "N", "NAME"} for a, b in zip(shape, row, strict=True))
+            for row in known
+        ), shape
