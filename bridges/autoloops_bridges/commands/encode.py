@@ -17,17 +17,20 @@ def encode(
 ) -> None:
     """Print a MIDI file as a latent point.
 
-    The point is JSON on standard output; what was chosen, dropped or changed is told on standard error.
+    The point is JSON on standard output; what was chosen, dropped or changed is told on standard error. A model that
+    plays several parts reads all that the file has.
     """
-    bundles = choose_bundles((part,), {part: model} if model else {})
+    reference = choose_bundles((part,), {part: model} if model else {})[part]
 
     import msgspec
 
     from autoloops_bridges.commands.loops import encode_loop
+    from autoloops_engine.bundle.installed import split_reference
     from autoloops_engine.inference.onnx_decoder import open_decoder
 
-    decoder = open_decoder(bundles[part])
-    encoded = encode_loop(decoder, file, part, track, loop)
+    bundle, output = split_reference(reference)
+    decoder = open_decoder(Path(bundle))
+    encoded = encode_loop(decoder, file, output or part, track, loop)
     for remark in encoded.remarks:
         typer.echo(remark, err=True)
     # A float32 has about nine digits: what is printed leads back to exactly this point.

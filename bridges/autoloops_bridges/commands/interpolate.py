@@ -30,27 +30,37 @@ def interpolate(
     """Write the loops from A to B into a file.
 
     The points of both files are joined by a great circle; its steps, both ends included, are decoded one after the
-    other.
+    other. A model that plays several parts reads and writes all of them.
     """
-    bundles = choose_bundles((part,), {part: model} if model else {})
+    reference = choose_bundles((part,), {part: model} if model else {})[part]
 
     from autoloops_bridges.commands.loops import decode_loop, encode_loop, record
     from autoloops_bridges.commands.midifile import to_midi, write_atomically
     from autoloops_bridges.processes.options import assign_channels
+    from autoloops_engine.bundle.installed import split_reference
     from autoloops_engine.inference.onnx_decoder import open_decoder
+    from autoloops_engine.inference.views import views_of
     from autoloops_engine.latent import slerp
     from autoloops_engine.notes import Bar
 
-    decoder = open_decoder(bundles[part])
+    bundle, output = split_reference(reference)
+    decoder = open_decoder(Path(bundle))
+    views = views_of(decoder)
+    # One that plays a single part plays it for whatever the part is called here.
+    played = views if len(views) > 1 else {part: decoder}
     ends = []
     for path in (first, last):
-        ends.append(encode_loop(decoder, path, part))
+        ends.append(encode_loop(decoder, path, output or part))
         for remark in ends[-1].remarks:
             typer.echo(f"{path.name}: {remark}", err=True)
-    bars: list[Bar] = []
+    bars: dict[str, list[Bar]] = {name: [] for name in played}
     for step in range(steps):
         z = slerp(ends[0].mu, ends[1].mu, step / (steps - 1)).astype("float32")
-        bars.extend(decode_loop(decoder, z, len(bars) + 1, seed=seed, temperature=temperature))
+        for name, view in played.items():
+            first_id = len(bars[name]) + 1
+            bars[name].extend(decode_loop(view, z, first_id, seed=seed, temperature=temperature))
     tempo_bpm = tempo or min(MAX_TEMPO_BPM, max(MIN_TEMPO_BPM, ends[0].tempo_bpm))
-    write_atomically(out, to_midi(record(part, bars), assign_channels((part,), {}), tempo_bpm, len(bars)))
-    typer.echo(f"{out}: {steps} loops, {len(bars)} bars.")
+    notes = [note for name in played for note in record(name, bars[name])]
+    length = steps * decoder.manifest.bars
+    write_atomically(out, to_midi(notes, assign_channels(tuple(played), {}), tempo_bpm, length))
+    typer.echo(f"{out}: {steps} loops, {length} bars.")

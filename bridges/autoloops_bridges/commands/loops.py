@@ -6,12 +6,14 @@ from typing import NamedTuple
 
 import numpy as np
 
+from autoloops_engine.codecs.ensemble import Voice, ensemble_loops
 from autoloops_engine.codecs.midifile import read_midi
-from autoloops_engine.codecs.registry import Codec, LoopSteps, codec_named
+from autoloops_engine.codecs.registry import LoopSteps, codec_named
 from autoloops_engine.codecs.songs import loops_of
-from autoloops_engine.errors import BundleError, MusicError
+from autoloops_engine.errors import MusicError
 from autoloops_engine.inference.decoder import Decoder, Floats
 from autoloops_engine.inference.requests import FIRST_PREVIOUS, DecodeRequest, decode
+from autoloops_engine.inference.views import JointModel, join_features, output_for
 from autoloops_engine.messages import Frozen
 from autoloops_engine.notes import Bar
 from autoloops_engine.session.recording import RecordedNote, Recorder
@@ -31,28 +33,36 @@ class EncodedLoop(NamedTuple):
     remarks: tuple[str, ...]
 
 
-def encode_loop(decoder: Decoder, path: Path, part: str, track: int | None = None, loop: int = 1) -> EncodedLoop:
+def encode_loop(model: JointModel, path: Path, part: str, track: int | None = None, loop: int = 1) -> EncodedLoop:
     """The latent point of one loop of a MIDI file.
 
     Args:
-        decoder: The model.
+        model: The model; one that plays several parts reads each from the file that the file has.
         path: A standard MIDI file.
-        part: The part to encode.
-        track: The track's place in the file, from 1; None chooses.
+        part: The part to encode, which chooses its track before the others.
+        track: The place of its track in the file, from 1; None chooses.
         loop: Which of the file's loops, from 1.
 
     Raises:
         MusicError: the file cannot be read, or has no such track or loop.
-        BundleError: the model plays several parts, or speaks what this program does not know.
+        BundleError: the model speaks what this program does not know.
         ModelError: the model cannot be run.
     """
-    codec = codec_of(decoder, part)
     song = read_midi(path)
-    found = loops_of(song, codec, part, decoder.manifest.bars, track)
-    if loop > len(found.loops):
-        raise MusicError(f"{path.name} has no loop {loop}: there are {len(found.loops)}.")
-    posterior = decoder.encode(codec.features(found.loops[loop - 1])[None])
-    return EncodedLoop(posterior.mu[0], song.tempo_bpm, found.remarks)
+    outputs, bars = model.manifest.outputs, model.manifest.bars
+    if len(outputs) == 1:
+        alone = loops_of(song, codec_named(outputs[0].codec), part, bars, track)
+        loops = tuple({outputs[0].part: steps} for steps in alone.loops)
+        remarks = alone.remarks
+    else:
+        voices = [Voice(output.part, codec_named(output.codec)) for output in outputs]
+        loops, remarks = ensemble_loops(song, voices, bars, output_for(model.manifest, part).part, track)
+    if loop > len(loops):
+        raise MusicError(f"{path.name} has no loop {loop}: there are {len(loops)}.")
+    codecs = {output.part: codec_named(output.codec) for output in outputs}
+    known = {part: codecs[part].features(steps)[None] for part, steps in loops[loop - 1].items()}
+    posterior = model.encode(join_features(model.manifest, known))
+    return EncodedLoop(posterior.mu[0], song.tempo_bpm, remarks)
 
 
 def decode_loop(
@@ -91,15 +101,3 @@ def record(part: str, bars: Sequence[Bar]) -> tuple[RecordedNote, ...]:
     for song_bar, bar in enumerate(bars):
         recorder.add(Frozen(part, 0, song_bar, bar, "fresh", 0, 0, muted=False))
     return recorder.notes()
-
-
-def codec_of(decoder: Decoder, part: str) -> Codec:
-    """What the model of a part speaks.
-
-    Raises:
-        BundleError: the model plays several parts at once, or speaks what this program does not know.
-    """
-    outputs = decoder.manifest.outputs
-    if len(outputs) != 1:
-        raise BundleError(f"The model {decoder.manifest.name} plays several parts; encode {part} with one of its own.")
-    return codec_named(outputs[0].codec)

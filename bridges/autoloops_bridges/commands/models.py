@@ -56,20 +56,28 @@ def models(
 
 def describe(manifest: "Manifest") -> list[str]:
     """The cells of a model's line."""
-    accuracies = [manifest.accuracy.get(name) for name in ACCURACIES.values()]
+    parts = [output.part for output in manifest.outputs]
     return [
         manifest.name,
-        ", ".join(output.part for output in manifest.outputs),
+        "\n".join(parts),
         manifest.kind,
         str(manifest.bars),
         str(manifest.latent_size),
-        *("-" if value is None else f"{value:.3f}" for value in accuracies),
+        *("\n".join(figures_of(manifest, name)) for name in ACCURACIES.values()),
         "\n".join(sorted({source.licence for source in manifest.data})) or "not given",
     ]
 
 
+def figures_of(manifest: "Manifest", name: str) -> list[str]:
+    """A figure of each part, or of the whole model, as it is shown."""
+    several = len(manifest.outputs) > 1
+    names = [f"{output.part}/{name}" for output in manifest.outputs] if several else [name]
+    values = [manifest.accuracy.get(each) for each in names]
+    return ["-" if value is None else f"{value:.3f}" for value in values]
+
+
 def measure_p99_ms(path: Path) -> float:
-    """The 99th percentile of decoding one bar on this machine, in milliseconds.
+    """The 99th percentile of decoding one bar of every part on this machine, in milliseconds.
 
     Raises:
         ModelError: the model cannot be run.
@@ -78,14 +86,19 @@ def measure_p99_ms(path: Path) -> float:
 
     from autoloops_engine.inference.onnx_decoder import open_decoder
     from autoloops_engine.inference.requests import DecodeRequest, decode
+    from autoloops_engine.inference.views import views_of
     from autoloops_engine.inference.warm_up import warm_up
 
     decoder = open_decoder(path)
-    warm_up(decoder, time.monotonic_ns)
-    z = np.zeros(decoder.manifest.latent_size, dtype=np.float32)
+    views = views_of(decoder).values()
+    for view in views:
+        warm_up(view, time.monotonic_ns)
+    rng = np.random.default_rng(0)
     durations_ns = []
     for seed in range(MEASURED_DECODES):
+        z = rng.standard_normal(decoder.manifest.latent_size).astype(np.float32)
         began_ns = time.monotonic_ns()
-        decode(decoder, DecodeRequest("", seed, z, 0, seed))
+        for view in views:
+            decode(view, DecodeRequest("", seed, z, 0, seed))
         durations_ns.append(time.monotonic_ns() - began_ns)
     return sorted(durations_ns)[MEASURED_DECODES * 99 // 100] / 1e6

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from autoloops_bridges.commands.bundles import choose_bundles, default_parts
+from autoloops_bridges.commands.bundles import asked_parts, choose_bundles, default_parts
 from autoloops_bridges.commands.words import (
     check_known_parts,
     check_number,
@@ -32,7 +32,9 @@ from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 def play(
     context: typer.Context,
     parts: Annotated[str, typer.Option(help="Parts to play, between commas. [default: those with a model]")] = "",
-    model: Annotated[list[str] | None, typer.Option(metavar="PART=BUNDLE", help="Model of a part; repeatable.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(metavar="[PART=]BUNDLE", help="Model of a part, or of all parts; repeatable.")
+    ] = None,
     tempo: Annotated[
         float, typer.Option(min=MIN_TEMPO_BPM, max=MAX_TEMPO_BPM, callback=check_number, help="Beats per minute.")
     ] = 120.0,
@@ -82,8 +84,8 @@ def play(
 ) -> None:
     """Start the engine and play until Ctrl-C."""
     check_source(sync)
-    names = read_parts(parts) if parts else ()
-    channels, models = read_channels(channel or ()), read_models(model or ())
+    names, models = asked_parts(read_parts(parts) if parts else (), read_models(model or ()))
+    channels = read_channels(channel or ())
     found = None
     if rig is not None:
         from autoloops_bridges.commands.rig import read_rig_options
@@ -95,7 +97,7 @@ def play(
     check_known_parts(models, names, "--model")
     options = PlayOptions(
         parts=names,
-        models={part: str(path) for part, path in choose_bundles(names, models).items()},
+        models=choose_bundles(names, models),
         tempo_bpm=tempo,
         sync=sync,
         jack_timebase=jack_timebase,

@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from autoloops_bridges.commands.bundles import choose_bundles, default_parts
+from autoloops_bridges.commands.bundles import asked_parts, choose_bundles, default_parts
 from autoloops_bridges.commands.words import check_known_parts, check_number, read_channels, read_models, read_parts
 from autoloops_bridges.control.vocabulary import MAX_INT
 from autoloops_bridges.processes.options import assign_channels
@@ -15,7 +15,9 @@ from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 def render(
     out: Annotated[Path, typer.Option(metavar="FILE.mid", dir_okay=False, help="The file to write.")],
     parts: Annotated[str, typer.Option(help="Parts to play, between commas. [default: those with a model]")] = "",
-    model: Annotated[list[str] | None, typer.Option(metavar="PART=BUNDLE", help="Model of a part; repeatable.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(metavar="[PART=]BUNDLE", help="Model of a part, or of all parts; repeatable.")
+    ] = None,
     bars: Annotated[int, typer.Option(min=1, max=100_000, help="How many bars.")] = 8,
     tempo: Annotated[
         float, typer.Option(min=MIN_TEMPO_BPM, max=MAX_TEMPO_BPM, callback=check_number, help="Beats per minute.")
@@ -36,30 +38,27 @@ def render(
 
     The notes are those of "autoloops play" with the same seed, tempo and models while no control is moved.
     """
-    names = read_parts(parts) if parts else default_parts()
-    asked_channels, asked_models = read_channels(channel or ()), read_models(model or ())
+    names, asked_models = asked_parts(read_parts(parts) if parts else (), read_models(model or ()))
+    names = names or default_parts()
+    asked_channels = read_channels(channel or ())
     check_known_parts(asked_channels, names, "--channel")
     check_known_parts(asked_models, names, "--model")
     channels, bundles = assign_channels(names, asked_channels), choose_bundles(names, asked_models)
 
     import secrets
+    from dataclasses import replace
 
+    from autoloops_bridges.commands.casts import open_cast
     from autoloops_bridges.commands.midifile import to_midi, write_atomically
-    from autoloops_engine.codecs.registry import codec_named
-    from autoloops_engine.inference.onnx_decoder import open_decoder
-    from autoloops_engine.latent import latent_space
     from autoloops_engine.session import offline
-    from autoloops_engine.session.settings import PartSetup
 
     if seed is None:
         seed = secrets.randbelow(MAX_INT + 1)
-    decoders = {part: open_decoder(path) for part, path in bundles.items()}
-    setups = []
-    for part, decoder in decoders.items():
-        manifest = decoder.manifest
-        warmth = manifest.sampling.temperature if temperature is None else temperature
-        codec = codec_named(manifest.outputs[0].codec)
-        setups.append(PartSetup(part, channels[part], latent_space(manifest), manifest.bars, warmth, codec))
+    cast = open_cast(bundles, channels)
+    setups = [part.setup for part in cast]
+    if temperature is not None:
+        setups = [replace(setup, temperature=temperature) for setup in setups]
+    decoders = {part.setup.name: part.decoder for part in cast}
     notes = offline.render(setups, decoders, seed=seed, tempo_bpm=tempo, bars=bars)
     write_atomically(out, to_midi(notes, channels, tempo, bars))
     typer.echo(f"{out}: {bars} bars, {len(notes)} notes, seed {seed}.")

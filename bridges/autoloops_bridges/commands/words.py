@@ -2,6 +2,7 @@
 
 import math
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 import typer
 
@@ -23,13 +24,27 @@ def read_parts(text: str) -> tuple[str, ...]:
     return parts
 
 
-def read_models(words: Iterable[str]) -> dict[str, str]:
-    """The ``PART=BUNDLE`` words of ``--model``.
+class ModelWords(NamedTuple):
+    """What ``--model`` says.
+
+    Attributes:
+        by_part: The bundles of ``PART=BUNDLE``.
+        of_all: The bundle of all other parts; empty: none is named.
+    """
+
+    by_part: dict[str, str]
+    of_all: str
+
+
+def read_models(words: Iterable[str]) -> ModelWords:
+    """The ``PART=BUNDLE`` and ``BUNDLE`` words of ``--model``; of each the last counts.
 
     Raises:
-        typer.BadParameter: a word is not of that form.
+        typer.BadParameter: a word is of neither form.
     """
-    return _read_pairs(words, "BUNDLE", "--model")
+    words = list(words)
+    whole = [word for word in words if "=" not in word]
+    return ModelWords(_read_pairs((word for word in words if "=" in word), "BUNDLE", "--model"), (whole or [""])[-1])
 
 
 def read_channels(words: Iterable[str]) -> dict[str, int]:

@@ -23,7 +23,7 @@ from autoloops_bridges.processes.parts import LoadedPart, decode_budget, keep_bu
 from autoloops_bridges.processes.shared import Shared
 from autoloops_bridges.processes.stats import Named, Stats, flat
 from autoloops_bridges.processes.succession import Keeper, Left, load_models, read_left
-from autoloops_bridges.processes.swap import Denied, Granted, ModelLoader, Wish
+from autoloops_bridges.processes.swap import Denied, Granted, ModelLoader, PartLoop, Wish
 from autoloops_bridges.processes.wire import Wire
 from autoloops_bridges.view.views import Scene, View, open_view
 from autoloops_engine.errors import AutoLoopsError
@@ -172,7 +172,7 @@ class MainProcess:
             self._wire.send(encode(EndAfter(self._options.bars)))
 
     def _leave(self) -> Left:
-        models = {part.setup.name: part.path for part in self._parts}
+        models = {part.setup.name: part.reference for part in self._parts}
         return Left(self._session.state(), self._edge.listeners(), models, self._controllers.rig)
 
     def _wait(self) -> None:
@@ -224,8 +224,7 @@ class MainProcess:
             self._wire.send(encode(message))
             self._view.sent(message, now_us)
         for name, bundle in self._session.take_wishes().items():
-            setup = self._part(name).setup
-            self._loader.wish(Wish(name, setup.channel, bundle, setup.codec, self._session.loop_steps(name)))
+            self._loader.wish(Wish(name, self._part(name).setup.channel, bundle, self._loops(), tuple(self._parts)))
         for request in self._session.take_requests(now_us):
             self._worker.submit(request)
         if self._edge.take_listeners_change():
@@ -274,6 +273,11 @@ class MainProcess:
 
     def _part(self, name: str) -> LoadedPart:
         return next(part for part in self._parts if part.setup.name == name)
+
+    def _loops(self) -> dict[str, PartLoop]:
+        """What every part plays."""
+        setups = [part.setup for part in self._parts]
+        return {setup.name: PartLoop(setup.codec, self._session.loop_steps(setup.name)) for setup in setups}
 
     def _take_model(self, answer: Granted | Denied, now_us: int) -> None:
         if isinstance(answer, Denied):

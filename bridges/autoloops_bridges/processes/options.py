@@ -43,7 +43,7 @@ class PlayOptions(Struct, frozen=True, kw_only=True):
 
     Attributes:
         parts: Names of the parts, in order, each once.
-        models: By part, the bundle to play it with (a path or the name of a bundled model); others take their default.
+        models: By part, the path of its bundle, and after ``#`` which output is to play it where there are several.
         tempo_bpm: 20 to 999.
         sync: Who gives the tempo.
         jack_timebase: Be JACK's timebase master, unless there is one.

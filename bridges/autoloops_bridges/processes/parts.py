@@ -2,7 +2,8 @@
 
 import os
 import tempfile
-from dataclasses import dataclass, replace
+from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -11,12 +12,14 @@ from platformdirs import user_cache_path
 
 from autoloops_bridges.clock import monotonic_us
 from autoloops_bridges.processes.options import PlayOptions
+from autoloops_engine.bundle.installed import split_reference
 from autoloops_engine.bundle.load import load_bundle
-from autoloops_engine.codecs.registry import codec_named
+from autoloops_engine.codecs.registry import Codec
 from autoloops_engine.inference.budget import DecodeBudget
+from autoloops_engine.inference.decoder import Decoder
 from autoloops_engine.inference.onnx_decoder import OnnxDecoder
 from autoloops_engine.inference.warm_up import WARM_UP_DECODES, warm_up
-from autoloops_engine.latent import latent_space
+from autoloops_engine.session.casting import cast
 from autoloops_engine.session.settings import PartSetup
 
 # With a value from last time it is enough to see that it is not from a slower day.
@@ -29,64 +32,68 @@ class LoadedPart:
 
     Attributes:
         setup: What the session has to know.
-        path: Where its bundle lies.
-        decoder: Runs the model.
+        reference: Where its bundle lies, and after ``#`` the output that plays it where there are several.
+        model: Runs the graphs; parts with the same bundle share it.
+        decoder: Decodes the bars of the part.
         digest: The bundle's identity.
         cached_us: Its decode budget as an earlier run on this machine left it; None: unknown.
         warm_up_us: Durations of the warm-up decodes.
     """
 
     setup: PartSetup
-    path: str
-    decoder: OnnxDecoder
+    reference: str
+    model: OnnxDecoder
+    decoder: Decoder
     digest: str
     cached_us: int | None
     warm_up_us: tuple[int, ...]
+
+    @property
+    def budget_key(self) -> str:
+        """What the decode budget is kept under."""
+        return _budget_key(self.digest, self.setup.space.output)
 
 
 def load_parts(options: PlayOptions) -> list[LoadedPart]:
     """Load and warm up the models; parts with the same bundle share one.
 
     Raises:
-        BundleError: a bundle is missing, damaged, too new or unsafe.
+        BundleError: a bundle is missing, damaged, too new or unsafe, or has no such output.
         ModelError: a model cannot be run.
     """
-    parts: dict[str, LoadedPart] = {}
+    parts: list[LoadedPart] = []
     for name in options.parts:
-        path = options.models[name]
-        same = next((parts[other] for other in parts if options.models[other] == path), None)
-        channel = options.channels[name]
-        parts[name] = load_part(name, channel, path) if same is None else _shared(same, name, channel)
-    return list(parts.values())
+        parts.append(load_part(name, options.channels[name], options.models[name], loaded=parts))
+    return parts
 
 
-def load_part(name: str, channel: int, path: str) -> LoadedPart:
+def load_part(
+    name: str, channel: int, reference: str, *, codec: Codec | None = None, loaded: Sequence[LoadedPart] = ()
+) -> LoadedPart:
     """Load and warm up the model of one part.
 
+    Args:
+        name: The part.
+        channel: Its MIDI channel, 1 to 16.
+        reference: Path of the bundle, and after ``#`` the output that is to play.
+        codec: What the part spoke before; None: nothing.
+        loaded: Parts whose models can be shared.
+
     Raises:
-        BundleError: the bundle is missing, damaged, too new or unsafe.
+        BundleError: the bundle is missing, damaged, too new or unsafe, or has no such output.
         ModelError: the model cannot be run, or answers what its manifest does not promise.
     """
+    path, output = split_reference(reference)
     bundle = load_bundle(Path(path))
-    decoder = OnnxDecoder(bundle)
-    cached_us = _read_budgets().get(bundle.digest)
+    model = next((part.model for part in loaded if part.digest == bundle.digest), None) or OnnxDecoder(bundle)
+    cast_part = cast(name, channel, model, output=output, codec=codec, family=bundle.digest)
+    key = _budget_key(bundle.digest, cast_part.output)
+    cached_us = _read_budgets().get(key)
     decodes = WARM_UP_DECODES if cached_us is None else _WARM_UP_WHEN_CACHED
-    durations_us = tuple(warm_up(decoder, monotonic_us, decodes))
-    manifest = decoder.manifest
-    setup = PartSetup(
-        name,
-        channel,
-        latent_space(manifest),
-        manifest.bars,
-        manifest.sampling.temperature,
-        codec_named(manifest.outputs[0].codec),
-        manifest.name,
-    )
-    return LoadedPart(setup, path, decoder, bundle.digest, cached_us, durations_us)
-
-
-def _shared(part: LoadedPart, name: str, channel: int) -> LoadedPart:
-    return replace(part, setup=replace(part.setup, name=name, channel=channel))
+    same = next((part for part in loaded if part.budget_key == key), None)
+    durations_us = tuple(warm_up(cast_part.decoder, monotonic_us, decodes)) if same is None else same.warm_up_us
+    full = f"{path}#{cast_part.output}" if cast_part.output else path
+    return LoadedPart(cast_part.setup, full, model, cast_part.decoder, bundle.digest, cached_us, durations_us)
 
 
 def decode_budget(parts: list[LoadedPart]) -> DecodeBudget:
@@ -99,7 +106,7 @@ def decode_budget(parts: list[LoadedPart]) -> DecodeBudget:
 
 def keep_budget(parts: list[LoadedPart], budget: DecodeBudget) -> None:
     """Keep what was learnt for the next run on this machine; where nothing can be written, nothing is kept."""
-    learnt = [(part.digest, budget.kept_us(part.setup.name)) for part in parts]
+    learnt = [(part.budget_key, budget.kept_us(part.setup.name)) for part in parts]
     budgets = _read_budgets() | {digest: kept_us for digest, kept_us in learnt if kept_us is not None}
     path = _budget_path()
     try:
@@ -117,6 +124,10 @@ def _read_budgets() -> dict[str, int]:
         return msgspec.json.decode(_budget_path().read_bytes(), type=dict[str, int])
     except (OSError, msgspec.DecodeError):
         return {}
+
+
+def _budget_key(digest: str, output: str) -> str:
+    return f"{digest}#{output}" if output else digest
 
 
 def _budget_path() -> Path:

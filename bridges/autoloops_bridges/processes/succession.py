@@ -30,7 +30,7 @@ class Left(Struct, frozen=True):
     Attributes:
         session: Everything that was set.
         listeners: Who listens over OSC.
-        models: By part, where its bundle lies.
+        models: By part, where its bundle lies, and after ``#`` which of its outputs plays.
         rig: The text of the rig file, with what was learnt.
     """
 

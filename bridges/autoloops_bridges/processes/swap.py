@@ -3,35 +3,49 @@
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 import numpy as np
 
 from autoloops_bridges.processes.parts import LoadedPart, load_part
-from autoloops_engine.bundle.installed import find_bundle
+from autoloops_engine.bundle.installed import find_bundle, split_reference
 from autoloops_engine.codecs.registry import Codec, LoopSteps
 from autoloops_engine.errors import AutoLoopsError
+from autoloops_engine.inference.decoder import Floats
 from autoloops_engine.inference.requests import encode
+from autoloops_engine.inference.views import join_features
 from autoloops_engine.latent import point_at
 
 
+class PartLoop(NamedTuple):
+    """A part's loop as it last sounded.
+
+    Attributes:
+        codec: What the steps mean.
+        steps: Bar after bar, as far as they are known.
+    """
+
+    codec: Codec
+    steps: list[LoopSteps]
+
+
 class Wish(NamedTuple):
-    """A part's new model and what it plays now.
+    """A model for a part, and what is played at the moment.
 
     Attributes:
         part: Name of the part.
         channel: Its MIDI channel.
-        bundle: Name or path of the bundle.
-        codec: What the steps mean.
-        steps: Its loop as it last sounded, bar after bar.
+        bundle: Name or path of the bundle, and after ``#`` the output that is to play.
+        loops: The loops of all parts, this one among them.
+        loaded: The parts whose models can be shared.
     """
 
     part: str
     channel: int
     bundle: str
-    codec: Codec
-    steps: list[LoopSteps]
+    loops: Mapping[str, PartLoop]
+    loaded: Sequence[LoadedPart] = ()
 
 
 class Granted(NamedTuple):
@@ -77,20 +91,26 @@ class ModelLoader:
         return taken
 
     def _serve(self) -> None:
+        last: LoadedPart | None = None
         while True:
-            self._answers.append(_grant(self._wishes.get()))
+            wish = self._wishes.get()
+            # What was granted a moment ago may be on its way: a bundle that several parts ask for is loaded once.
+            loaded = (*wish.loaded, last) if last is not None else wish.loaded
+            answer = _grant(wish._replace(loaded=loaded))
+            last = answer.part if isinstance(answer, Granted) else last
+            self._answers.append(answer)
             self._wake()
 
 
 def _grant(wish: Wish) -> Granted | Denied:
     try:
-        part = load_part(wish.part, wish.channel, str(find_bundle(wish.bundle)))
-        if part.setup.codec.name != wish.codec.name or not wish.steps:
+        bundle, output = split_reference(wish.bundle)
+        reference = f"{find_bundle(bundle)}#{output}" if output else str(find_bundle(bundle))
+        own = wish.loops[wish.part]
+        part = load_part(wish.part, wish.channel, reference, codec=own.codec, loaded=wish.loaded)
+        if part.setup.codec.name != own.codec.name or not own.steps:
             return Granted(part, None)
-        features = np.concatenate([wish.codec.features(steps) for steps in wish.steps])
-        wanted = part.decoder.manifest.bars * part.decoder.manifest.steps_per_bar
-        looped = np.resize(features, (wanted, features.shape[1]))
-        z = encode(part.decoder, looped)
+        z = encode(part.model, _features(part, wish))
         # What no latent point can be is found here and not where the music is made.
         point_at(part.setup.space, z)
         return Granted(part, z)
@@ -99,3 +119,19 @@ def _grant(wish: Wish) -> Granted | Denied:
     except Exception as error:
         # A bundle from elsewhere may break a library in any way; the old model plays on.
         return Denied(wish.part, f"The bundle {wish.bundle} cannot be used ({error!r}); the old model plays on.")
+
+
+def _features(part: LoadedPart, wish: Wish) -> Floats:
+    """What the encoder reads: the part's loop, and beside it those that the model's other parts play now."""
+    manifest = part.model.manifest
+    played_by = {output.part: output.part for output in manifest.outputs}
+    played_by[part.setup.space.output or manifest.outputs[0].part] = wish.part
+    known: dict[str, Floats] = {}
+    for output in manifest.outputs:
+        loop = wish.loops.get(played_by[output.part])
+        if loop is not None and loop.steps and loop.codec.name == output.codec:
+            features = np.concatenate([loop.codec.features(steps) for steps in loop.steps])
+            size = (1, manifest.bars * manifest.steps_per_bar, features.shape[1])
+            known[output.part] = np.resize(features, size).astype(np.float32)
+    looped: Floats = join_features(manifest, known)[0]
+    return looped

@@ -15,14 +15,11 @@ from rich.console import Console
 from rich.terminal_theme import TerminalTheme
 
 from autoloops_bridges.commands.bundles import choose_bundles, default_parts
+from autoloops_bridges.commands.casts import open_cast
 from autoloops_bridges.processes.options import PlayOptions, assign_channels
 from autoloops_bridges.view.rehearsal import Rehearsal
 from autoloops_bridges.view.render import render
-from autoloops_engine.codecs.registry import codec_named
-from autoloops_engine.inference.onnx_decoder import open_decoder
-from autoloops_engine.latent import latent_space
 from autoloops_engine.messages import PortsState
-from autoloops_engine.session.settings import PartSetup
 from autoloops_engine.units import BAR_UB, STEP_UB
 
 WIDTH: Final = 80
@@ -49,16 +46,15 @@ def rehearsed() -> Rehearsal:
         ModelError: a model cannot be run.
     """
     parts = default_parts()
-    decoders = {part: open_decoder(path) for part, path in choose_bundles(parts, {}).items()}
     channels = assign_channels(parts, {})
-    setups = []
-    for part, decoder in decoders.items():
-        manifest = decoder.manifest
-        codec = codec_named(manifest.outputs[0].codec)
-        space = latent_space(manifest)
-        setups.append(PartSetup(part, channels[part], space, manifest.bars, manifest.sampling.temperature, codec))
+    cast = open_cast(choose_bundles(parts, {}), channels)
     options = PlayOptions(parts=parts, channels=channels, seed=_SEED)
-    rehearsal = Rehearsal(options, setups, decoders, decode_us=_DECODE_US)
+    rehearsal = Rehearsal(
+        options,
+        [part.setup for part in cast],
+        {part.setup.name: part.decoder for part in cast},
+        decode_us=_DECODE_US,
+    )
     rehearsal.watch.heard(PortsState((_PORT,), (_PORT,), ()))
     rehearsal.watch.remark(f"Try: autoloops send /al/{parts[0]}/fire")
     rehearsal.run_until(_SETTLED_US)

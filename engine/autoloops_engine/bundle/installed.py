@@ -1,10 +1,14 @@
 """The bundles that come with the package."""
 
+import re
 from importlib.resources import files
 from pathlib import Path
+from typing import Final
 
 from autoloops_engine.bundle.manifest import MANIFEST_NAME
 from autoloops_engine.errors import BundleError
+
+_WITH_OUTPUT: Final = re.compile(r"(.+)#([a-z][a-z0-9_-]*)")
 
 
 def installed_bundles(folder: Path | None = None) -> dict[str, Path]:
@@ -33,6 +37,17 @@ def find_bundle(name_or_path: str | Path, folder: Path | None = None) -> Path:
         return path
     known = ", ".join(installed) or "none"
     raise BundleError(f"There is no bundle {name_or_path}; installed are: {known}; or give the path of one.")
+
+
+def split_reference(reference: str) -> tuple[str, str]:
+    """The bundle and the output that ``BUNDLE`` or ``BUNDLE#OUTPUT`` means; no output: an empty word.
+
+    A path that exists is a bundle, whatever signs are in it.
+    """
+    match = _WITH_OUTPUT.fullmatch(reference)
+    if match is None or Path(reference).expanduser().exists():
+        return reference, ""
+    return match[1], match[2]
 
 
 def models_folder() -> Path:

@@ -137,11 +137,18 @@ def decode_bar(loop: DrumLoop, *, from_step: int = 0) -> DecodedBar:
     return DecodedBar(tuple(sorted(notes, key=lambda note: (note.start_ub, note.pitch))), (), None)
 
 
-def quantise(notes: Sequence[RawNote], bars: int) -> tuple[tuple[DrumLoop, ...], DrumReport]:
+def quantise(
+    notes: Sequence[RawNote], bars: int, first_bar: int | None = None
+) -> tuple[tuple[DrumLoop, ...], DrumReport]:
     """Puts hits on the grid and cuts windows of ``bars`` bars, one after the other.
 
     Each hit goes to its nearest step and keeps its distance from it; of hits of one voice at one step the loudest
     stays. The first window starts at the bar of the first hit. Windows without a hit are left out.
+
+    Args:
+        notes: At least one that belongs to a voice.
+        bars: Bars of a window, from 1.
+        first_bar: Where the first window starts instead; none of the hits may lie before it.
 
     Raises:
         ValueError: no note belongs to a voice, or ``bars`` is below 1.
@@ -154,7 +161,9 @@ def quantise(notes: Sequence[RawNote], bars: int) -> tuple[tuple[DrumLoop, ...],
         place = (max(0, _nearest_step(note.start_ub)), VOICE_OF_PITCH[note.pitch])
         if place not in loudest or note.velocity > loudest[place].velocity:
             loudest[place] = note
-    first_bar, last_bar = (extreme(loudest)[0] // STEPS_PER_BAR for extreme in (min, max))
+    last_bar = max(loudest)[0] // STEPS_PER_BAR
+    if first_bar is None:
+        first_bar = min(loudest)[0] // STEPS_PER_BAR
     first_step, size = first_bar * STEPS_PER_BAR, bars * STEPS_PER_BAR
     windows: dict[int, dict[tuple[int, int], RawNote]] = {}
     for (step, voice), note in loudest.items():

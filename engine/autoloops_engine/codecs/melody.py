@@ -215,7 +215,7 @@ def one_hot(tokens: Sequence[int]) -> npt.NDArray[np.float32]:
     return features
 
 
-def quantise(notes: Sequence[RawNote], bars: int) -> Quantised:
+def quantise(notes: Sequence[RawNote], bars: int, first_bar: int | None = None) -> Quantised:
     """Puts notes on the grid and cuts windows of ``bars`` bars, one after the other.
 
     Onsets and ends go to the nearest step, every note keeps at least one step. At one step the highest
@@ -224,13 +224,19 @@ def quantise(notes: Sequence[RawNote], bars: int) -> Quantised:
     its leading silence; whole empty bars before it fall away. A note that sounds across a window's edge
     is not struck again in the next window. Windows without an onset are left out.
 
+    Args:
+        notes: At least one.
+        bars: Bars of a window, from 1.
+        first_bar: Where the first window starts instead; none of the notes may start before it.
+
     Raises:
         ValueError: there is no note, or ``bars`` is below 1.
     """
     if not notes or bars < 1:
         raise ValueError("Quantising needs at least one note and one bar.")
     line, chords, shortened, folded = _line(notes)
-    first_bar = line[0][0] // STEPS_PER_BAR
+    if first_bar is None:
+        first_bar = line[0][0] // STEPS_PER_BAR
     last_bar = line[-1][0] // STEPS_PER_BAR
     size = bars * STEPS_PER_BAR
     onsets: dict[int, list[tuple[int, int, int]]] = {}

@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, NamedTuple
 
 import mido
 from mido.midifiles.meta import KeySignatureError, MetaSpec_key_signature, add_meta_spec
@@ -306,25 +306,46 @@ def find_track(song: Song, index: int) -> Track:
     return max(of_track, key=lambda t: (not t.is_drums, t.mean_pitch))
 
 
-def in_common_time(meters: Sequence[Meter], notes: Sequence[RawNote]) -> tuple[list[RawNote], str | None]:
-    """The notes from where four-beat bars can be counted, moved there, and what to say about it."""
+class Stretch(NamedTuple):
+    """A part of a song whose bars have four beats, or are counted so.
+
+    Attributes:
+        start_ub: Where it starts: a bar line.
+        end_ub: Where it ends; None: with the song.
+        remark: What to say about it; None: nothing.
+    """
+
+    start_ub: int
+    end_ub: int | None
+    remark: str | None
+
+    def inside(self, notes: Sequence[RawNote]) -> list[RawNote]:
+        """The notes that start in it, counted from its start."""
+        found = [n for n in notes if n.start_ub >= self.start_ub and (self.end_ub is None or n.start_ub < self.end_ub)]
+        return [note._replace(start_ub=note.start_ub - self.start_ub) for note in found]
+
+
+def common_stretch(meters: Sequence[Meter], notes: Sequence[RawNote]) -> Stretch:
+    """The first stretch in 4/4 that has notes; without one, from the time signature of the first note on."""
     ends = [*(meter.start_ub for meter in meters[1:]), None]
     for meter, end_ub in zip(meters, ends, strict=True):
-        inside = [n for n in notes if n.start_ub >= meter.start_ub and (end_ub is None or n.start_ub < end_ub)]
+        stretch = Stretch(meter.start_ub, end_ub, None)
+        inside = stretch.inside(notes)
         if inside and meter.is_common:
-            remark = None
-            if len(inside) < len(notes):
-                outside = counted(len(notes) - len(inside), "note")
-                remark = f"Left out: {outside} outside the first stretch in 4/4."
-            return _moved(inside, meter.start_ub), remark
+            if len(inside) == len(notes):
+                return stretch
+            outside = counted(len(notes) - len(inside), "note")
+            return stretch._replace(remark=f"Left out: {outside} outside the first stretch in 4/4.")
     first_ub = notes[0].start_ub
     meter = [m for m in meters if m.start_ub <= first_ub][-1]
     remark = f"The meter is {meter.numerator}/{meter.denominator}, not 4/4: its bars are counted in fours."
-    return _moved(notes, meter.start_ub), remark
+    return Stretch(meter.start_ub, None, remark)
 
 
-def _moved(notes: Sequence[RawNote], origin_ub: int) -> list[RawNote]:
-    return [note._replace(start_ub=note.start_ub - origin_ub) for note in notes]
+def in_common_time(meters: Sequence[Meter], notes: Sequence[RawNote]) -> tuple[list[RawNote], str | None]:
+    """The notes from where four-beat bars can be counted, moved there, and what to say about it."""
+    stretch = common_stretch(meters, notes)
+    return stretch.inside(notes), stretch.remark
 
 
 def _remarks(quantised: Quantised, bars: int) -> Iterable[str]:

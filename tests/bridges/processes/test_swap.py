@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 
 from autoloops_bridges.processes import parts, swap
-from autoloops_bridges.processes.swap import Denied, Granted, ModelLoader, Wish
+from autoloops_bridges.processes.swap import Denied, Granted, ModelLoader, PartLoop, Wish
 from autoloops_engine.bundle.load import Bundle
 from autoloops_engine.codecs.registry import MELODY, LoopSteps
 from autoloops_engine.errors import ModelError
@@ -50,7 +50,7 @@ def answer(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Callable[[StubDec
         monkeypatch.setattr(parts, "OnnxDecoder", lambda bundle: decoder)
         answered = threading.Event()
         loader = ModelLoader(answered.set)
-        loader.wish(Wish("melody", 1, "other", MELODY, PLAYED))
+        loader.wish(Wish("melody", 1, "other", {"melody": PartLoop(MELODY, PLAYED)}))
         assert answered.wait(timeout=20)
         (became,) = loader.take()
         return became
