@@ -64,6 +64,13 @@ def play(
     ] = None,
     midi_out: Annotated[str, typer.Option(metavar="NAME|virtual|none", help="Port to play to.")] = VIRTUAL,
     midi_in: Annotated[str, typer.Option(metavar="NAME|virtual|none", help="Port to be controlled from.")] = VIRTUAL,
+    clock_out: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="NAME|virtual|same",
+            help="Port to lead by MIDI clock, besides notes; same: the one of --midi-out; repeatable.",
+        ),
+    ] = None,
     midi_api: Annotated[MidiApi | None, typer.Option(help="MIDI system. [default: the first that works]")] = None,
     channel: Annotated[
         list[str] | None,
@@ -110,6 +117,7 @@ def play(
         osc_send=read_addresses(osc_send or ()),
         midi_out=midi_out,
         midi_in=midi_in,
+        clock_out=tuple(clock_out or ()),
         midi_api=midi_api,
         channels=assign_channels(names, channels),
         plain=plain,

@@ -7,6 +7,7 @@ from autoloops_engine.player.events import Event, Kind
 NOTE_OFF: Final = 0x80
 NOTE_ON: Final = 0x90
 CONTROL_CHANGE: Final = 0xB0
+SONG_POSITION: Final = 0xF2
 ALL_SOUND_OFF: Final = 120
 ALL_NOTES_OFF: Final = 123
 RELEASE_VELOCITY: Final = 64
@@ -25,5 +26,9 @@ def midi_messages(event: Event) -> tuple[bytes, ...]:
         case Kind.SILENCE:
             status = CONTROL_CHANGE | (event.channel - 1)
             return bytes((status, ALL_SOUND_OFF, 0)), bytes((status, ALL_NOTES_OFF, 0))
+        case Kind.CLOCK:
+            return (bytes((event.number,)),)
+        case Kind.POSITION:
+            return (bytes((SONG_POSITION, event.number & 0x7F, event.number >> 7)),)
         case _:
             return ()

@@ -90,7 +90,7 @@ class OscSink:
 
 
 def message_of(event: Event) -> bytes | None:
-    """The message that tells of ``event``; none for what only MIDI needs: announced ends, and silence on a channel."""
+    """The message that tells of ``event``; none for what only MIDI needs: announced ends, silences, clocks."""
     if event.kind is Kind.ON:
         beats = event.length_ub / UB_PER_BEAT
         return codec.encode(f"/al/{event.part}/note", (event.number, event.velocity, beats))
@@ -98,7 +98,7 @@ def message_of(event: Event) -> bytes | None:
         return codec.encode(f"/al/{event.part}/tie", (event.number, event.length_ub / UB_PER_BEAT))
     if event.kind is Kind.OFF:
         return codec.encode(f"/al/{event.part}/off", (event.number,)) if event.early else None
-    if event.kind is Kind.SILENCE:
+    if event.kind in {Kind.SILENCE, Kind.CLOCK, Kind.POSITION}:
         return None
     return codec.encode("/al/beat" if event.kind is Kind.BEAT else "/al/bar", (event.number,))
 

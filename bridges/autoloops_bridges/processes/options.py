@@ -10,6 +10,8 @@ Sync = Literal["internal", "midi", "link", "jack"]
 MidiApi = Literal["alsa", "jack", "coremidi", "winmm"]
 
 DEFAULT_OSC_PORT: Final = 7400
+# Among the ports to lead by clock: the one that the notes go to.
+SAME: Final = "same"
 # A bar, as everybody else has it.
 DEFAULT_QUANTUM_BEATS: Final = 4
 MAX_QUANTUM_BEATS: Final = 64
@@ -56,6 +58,7 @@ class PlayOptions(Struct, frozen=True, kw_only=True):
         osc_send: Receivers that get everything from the start, without asking.
         midi_out: Name of a port, ``virtual`` or ``none``.
         midi_in: Name of a port, ``virtual`` or ``none``.
+        clock_out: Ports to lead by MIDI clock: names, ``virtual``, or ``same`` for the port of ``midi_out``.
         midi_api: The MIDI system to use; None: the first that works.
         channels: By part, its MIDI channel, 1 to 16; every part has one.
         rig_file: Absolute path of the rig file; None: there is none.
@@ -79,6 +82,7 @@ class PlayOptions(Struct, frozen=True, kw_only=True):
     osc_send: tuple[Address, ...] = ()
     midi_out: str = VIRTUAL
     midi_in: str = VIRTUAL
+    clock_out: tuple[str, ...] = ()
     midi_api: MidiApi | None = None
     channels: dict[str, int] = field(default_factory=lambda: {"melody": 1})
     rig_file: str | None = None

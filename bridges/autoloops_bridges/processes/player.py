@@ -11,6 +11,7 @@ import socket
 import sys
 from bisect import bisect_right
 from collections.abc import Mapping, Sequence
+from itertools import zip_longest
 from pathlib import Path
 from typing import Final
 
@@ -22,6 +23,7 @@ from autoloops_bridges.osc.ntp import NtpClock
 from autoloops_bridges.osc.sink import sinks_for
 from autoloops_bridges.processes.birth import Born, be_born
 from autoloops_bridges.processes.book import LedgeredSink
+from autoloops_bridges.processes.options import SAME
 from autoloops_bridges.processes.ports import Ends, News, watch_ports
 from autoloops_bridges.processes.realtime import claim_realtime
 from autoloops_bridges.processes.shared import Shared
@@ -81,6 +83,8 @@ class PlayerProcess:
         self._sink: MidiSink | None = None
         self._source: MidiSource | None = None
         self._rig: Mapping[str, Ends] = {}
+        self._clocks: Sequence[MidiSink | None] = ()
+        self._clock_with_notes = SAME in born.options.clock_out
         self._watch = watch_ports(born.options, self._shared.connections, self._wake_up)
         self._ports = PortsState((), (), ())
         self._events = 0
@@ -114,18 +118,36 @@ class PlayerProcess:
             # Nobody is there to hear the ends of what sounds: the notes stay in the book for whatever comes next.
             del self._sinks[_MIDI]
             self._player.detach(_MIDI, now_us)
+            self._player.detach_clock(_MIDI)
             self._watch.let_go(self._sink)
         if self._source is not None and self._source is not news.source:
             self._watch.let_go(self._source)
         if news.sink is not None and news.sink is not self._sink:
             self._attach(_MIDI, news.sink, NoteLedger(self._shared.ledger))
             self._sinks[_MIDI].end_left_over(now_us)
+            if self._clock_with_notes:
+                self._player.attach_clock(_MIDI, news.sink.lead_us, now_us)
+        self._take_clocks(news.clocks, now_us)
         for name, ends in self._rig.items():
             for old, new in zip(ends, news.rig[name], strict=True):
                 if old is not None and old is not new:
                     self._watch.let_go(old)
         self._sink, self._source, self._rig = news.sink, news.source, news.rig
         self._ports = news.state
+
+    def _take_clocks(self, clocks: Sequence[MidiSink | None], now_us: int) -> None:
+        """Swap the ports that are led by clock alone."""
+        for number, (old, new) in enumerate(zip_longest(self._clocks, clocks), 1):
+            key = f"clock {number}"
+            if old is not None and old is not new:
+                del self._sinks[key]
+                self._player.detach_clock(key)
+                self._watch.let_go(old)
+            if new is not None and old is not new:
+                # Clocks need no book: nothing of them goes on sounding.
+                self._sinks[key] = LedgeredSink(new, NoteLedger(bytearray(LEDGER_SIZE)))
+                self._player.attach_clock(key, new.lead_us, now_us)
+        self._clocks = clocks
 
     def run(self) -> None:
         """Play until told to leave or until the life line closes; then end every note."""

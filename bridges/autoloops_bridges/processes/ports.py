@@ -31,7 +31,7 @@ from autoloops_bridges.midi.ports import (
     open_input,
     open_output,
 )
-from autoloops_bridges.processes.options import PlayOptions
+from autoloops_bridges.processes.options import SAME, PlayOptions
 from autoloops_engine.errors import PortError
 from autoloops_engine.messages import PortsState
 from autoloops_engine.units import US_PER_MS, US_PER_S
@@ -79,12 +79,16 @@ class Ends(NamedTuple):
 
 
 class News(NamedTuple):
-    """The ports as they are from now on, and what to tell of them; those of the rig file by name."""
+    """The ports as they are from now on, and what to tell of them.
+
+    Those of the rig file come by name, those that are led by clock in the order in which they were asked for.
+    """
 
     sink: MidiSink | None
     source: MidiSource | None
     state: PortsState
     rig: Mapping[str, Ends]
+    clocks: tuple[MidiSink | None, ...] = ()
 
 
 @dataclass(slots=True)
@@ -158,15 +162,22 @@ class PortKeeper:
         source: The place of the port to listen to.
         record: Where the connections are kept; those of a process that died are taken up.
         rig: The places of the ports of the rig file, by name.
+        clocks: The places of the ports that are led by clock.
     """
 
     def __init__(
-        self, output: Slot[MidiSink], source: Slot[MidiSource], record: Record, rig: RigSlots | None = None
+        self,
+        output: Slot[MidiSink],
+        source: Slot[MidiSource],
+        record: Record,
+        rig: RigSlots | None = None,
+        clocks: Sequence[Slot[MidiSink]] = (),
     ) -> None:
         self._output = output
         self._source = source
         self._rig = rig or {}
-        self._others = [slot for pair in self._rig.values() for slot in pair]
+        self._clocks = clocks
+        self._others = [*(slot for pair in self._rig.values() for slot in pair), *clocks]
         self._slots = (output, source, *self._others)
         self._record = record
         self._asked = (output.asked, source.asked)
@@ -199,13 +210,16 @@ class PortKeeper:
         self._keep()
         sink, source = self._output.port, self._source.port
         rig = {name: Ends(output.port, source.port) for name, (output, source) in self._rig.items()}
-        names = _names([sink, *(ends.sink for ends in rig.values())], [source, *(ends.source for ends in rig.values())])
+        clocks = tuple(slot.port for slot in self._clocks)
+        names = _names(
+            [sink, *(ends.sink for ends in rig.values()), *clocks], [source, *(ends.source for ends in rig.values())]
+        )
         arrivals = {name: output.arrivals for name, (output, _) in self._rig.items() if output.arrivals}
         state = PortsState(*names, tuple(dict.fromkeys(remarks)), arrivals)
         if not remarks and self._told is not None and replace(state, remarks=self._told.remarks) == self._told:
             return None
         self._told = state
-        return News(sink, source, state, rig)
+        return News(sink, source, state, rig, clocks)
 
     def close(self) -> None:
         """Close everything after an orderly end: nothing is left to be taken up."""
@@ -345,8 +359,12 @@ def watch_ports(options: PlayOptions, record: Record, wake: Callable[[], None]) 
         )
         for port in options.ports
     }
+    clocks = [
+        output(f"Clock out {number}", asked, f"clock-{number}")
+        for number, asked in enumerate((asked for asked in options.clock_out if asked != SAME), 1)
+    ]
     main = output("MIDI out", options.midi_out), source("MIDI in", options.midi_in)
-    return PortWatch(PortKeeper(*main, record, rig), wake, look_now)
+    return PortWatch(PortKeeper(*main, record, rig, clocks), wake, look_now)
 
 
 def _names(

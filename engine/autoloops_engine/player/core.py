@@ -36,6 +36,7 @@ from autoloops_engine.messages import (
     TransportState,
 )
 from autoloops_engine.player.bars import PartBars
+from autoloops_engine.player.clock_out import ClockOuts
 from autoloops_engine.player.course import Course
 from autoloops_engine.player.events import Event, Kind
 from autoloops_engine.player.outlet import Outlet, Part
@@ -75,6 +76,7 @@ class Player:
         self._end_ub: int | None = None
         self._parts: dict[str, PartBars] = {}
         self._outlets: dict[str, Outlet] = {}
+        self._clocks = ClockOuts()
         self._generation = generation
         self._waiting = generation > 0
         self._messages: list[FromPlayer] = [Hello(generation)]
@@ -106,6 +108,20 @@ class Player:
         self._line_up(outlet, position_ub)
         outlet.roll(position_ub)
         self._report(now_us)
+
+    def attach_clock(self, key: str, lead_us: int, now_us: int) -> None:
+        """Lead another port by MIDI clock from now on."""
+        clock = self._clocks.attach(key, lead_us)
+        stage = self._course.stage
+        if self._playing:
+            clock.roll(stage.position_at(now_us + lead_us), anew=True)
+        elif stage.line.position_ub:
+            clock.locate(stage.line.position_ub)
+        self._report(now_us)
+
+    def detach_clock(self, key: str) -> None:
+        """Lead a port no more."""
+        self._clocks.detach(key)
 
     def detach(self, key: str, now_us: int) -> None:
         """Serve a sink no more; its note-offs are in the next ``advance``."""
@@ -167,6 +183,7 @@ class Player:
                     self._report(now_us)
                     return
                 self._course.leave(Timeline(self._course.line.ns_per_beat, position_ub, now_us))
+                self._clocks.locate(position_ub)
                 self._report(now_us)
 
     def phase_error_us(self, now_us: int) -> int:
@@ -190,6 +207,8 @@ class Player:
             if self._end_ub is not None and song.time_of(self._end_ub) <= now_us:
                 self._stop(now_us)
                 self._messages.append(Ended())
+        if not self._waiting:
+            self._emissions += self._clocks.serve(self._course.stage, now_us)
         emissions, self._emissions = self._emissions, []
         return emissions
 
@@ -198,12 +217,12 @@ class Player:
         if self._emissions:
             return self._course.line.time_us
         if not self._playing:
-            return None
+            return None if self._waiting else self._clocks.next_deadline_us(self._course.stage)
         times_us = [self._freeze_line_us(bars) for bars in self._parts.values() if not self._past_end(bars.next_bar)]
         song = self._course.song
         parts = self._outlet_parts()
         further_us = [outlet.next_deadline_us(song, parts, self._end_ub) for outlet in self._outlets.values()]
-        further_us += [self._course.meets_us, self._tell_us]
+        further_us += [self._course.meets_us, self._tell_us, self._clocks.next_deadline_us(self._course.stage)]
         if self._end_ub is not None:
             times_us.append(song.time_of(self._end_ub))
         return min([*times_us, *(due_us for due_us in further_us if due_us is not None)], default=None)
@@ -265,9 +284,12 @@ class Player:
         self._end_all(now_us)
         for outlet in self._outlets.values():
             outlet.clear()
+        if self._playing:
+            self._emissions += self._clocks.halt(self._course.stage, now_us)
         self._playing = False
         self._epoch += 1
         self._course.jump(master_ub, now_us, fresh=fresh)
+        self._clocks.locate(master_ub)
         for bars in self._parts.values():
             bars.jump(bar_of(self._course.standing_at()))
 
@@ -288,6 +310,7 @@ class Player:
         self._from_ub = position_ub - early_ub if position_ub % BAR_UB == 0 else position_ub
         self._rolled_ub = position_ub
         self._playing = True
+        self._clocks.roll(self._course.gearing.master_at(position_ub))
         for outlet in self._outlets.values():
             self._line_up(outlet, self._from_ub)
             outlet.roll(position_ub)
@@ -330,6 +353,7 @@ class Player:
         if not self._playing:
             return
         self._end_all(now_us)
+        self._emissions += self._clocks.halt(self._course.stage, now_us)
         self._course.halt(self._position_ub(now_us), now_us)
         self._playing = False
         for outlet in self._outlets.values():
@@ -356,6 +380,8 @@ class Player:
         for outlet in self._outlets.values():
             self._line_up(outlet, self._from_ub)
             outlet.roll(self._from_ub)
+        if state.playing:
+            self._clocks.roll(self._course.stage.position_at(now_us + self._lead_us()), anew=True)
         self._report(now_us)
 
     def _position_ub(self, at_us: int) -> int:
@@ -373,7 +399,7 @@ class Player:
     # -- bars ------------------------------------------------------------------------------------------------------
 
     def _lead_us(self) -> int:
-        return max((outlet.lead_us for outlet in self._outlets.values()), default=0)
+        return max([self._clocks.lead_us, *(outlet.lead_us for outlet in self._outlets.values())])
 
     def _past_end(self, song_bar: int) -> bool:
         return self._end_ub is not None and song_bar * BAR_UB >= self._end_ub

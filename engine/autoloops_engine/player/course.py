@@ -45,6 +45,11 @@ class Course:
         return SongLine(self._line, self.gearing, self.nudge)
 
     @property
+    def stage(self) -> SongLine:
+        """Where the master's beats are at any time, as they are to sound: what others are led by."""
+        return SongLine(self._line, nudge=self.nudge)
+
+    @property
     def line(self) -> Timeline:
         """The line that the position is on."""
         return self._line

@@ -13,6 +13,8 @@ class Kind(IntEnum):
     BEAT = 3
     BAR = 4
     SILENCE = 5
+    CLOCK = 6
+    POSITION = 7
 
 
 class Event(NamedTuple):
@@ -21,10 +23,11 @@ class Event(NamedTuple):
     Attributes:
         at_us: Intended time on the monotonic clock.
         kind: What happens.
-        part: The part's name; empty for ``BEAT`` and ``BAR``.
-        channel: MIDI channel, 1 to 16; 0 for ``BEAT`` and ``BAR``. ``SILENCE`` asks a MIDI sink for All Sound Off and
+        part: The part's name; empty for what belongs to none.
+        channel: MIDI channel, 1 to 16; 0 for what belongs to none. ``SILENCE`` asks a MIDI sink for All Sound Off and
             All Notes Off on the channel, behind the note-offs of a panic.
-        number: MIDI note number; for ``BEAT`` and ``BAR`` the number of the beat or bar, counted from 1.
+        number: MIDI note number; for ``BEAT`` and ``BAR`` the number of the beat or bar, counted from 1; for ``CLOCK``
+            the status byte of a clock, Start, Continue or Stop; for ``POSITION`` the sixteenths of a song position.
         velocity: MIDI velocity of an ``ON``, else 0.
         length_ub: Length known at the time of an ``ON`` or ``TIE``, in micro-beats.
         early: Of an ``OFF``: it comes before the end that was announced (stop, mute, splice, panic).

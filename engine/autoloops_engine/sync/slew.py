@@ -7,10 +7,10 @@ from autoloops_engine.units import NS_PER_US, UB_PER_BEAT
 
 # Beyond this a listener hears a wrong place rather than a wrong moment, so the position jumps.
 JUMP_UB: Final = UB_PER_BEAT // 4
-# An error is spread over four times its length, a beat at most: so the tempo changes by a quarter at most. Tiny ones
-# are spread over a sixteenth, lest every jitter of the master's line is heard.
+# An error is spread over four times its length, a beat at most: so the tempo changes by a quarter at most. It takes a
+# tick of a MIDI clock at least.
 _STRETCH: Final = 4
-_SHORTEST_UB: Final = UB_PER_BEAT // 4
+_SHORTEST_UB: Final = UB_PER_BEAT // 24
 
 
 def error_ub(own: Timeline, master: Timeline, now_us: int) -> int:
