@@ -225,7 +225,6 @@ class TestPlay:
             "--parts tempo",
             "--model piano=x",
             "--midi-api oss",
-            "--sync link",
             "--sync jack",
             "--map /no/such/file.toml",
             "--no-such-option",
