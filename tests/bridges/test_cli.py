@@ -225,7 +225,6 @@ class TestPlay:
             "--parts tempo",
             "--model piano=x",
             "--midi-api oss",
-            "--sync jack",
             "--map /no/such/file.toml",
             "--no-such-option",
             "a-stray-word",
