@@ -225,6 +225,8 @@ class TestPlay:
             "--parts tempo",
             "--model piano=x",
             "--midi-api oss",
+            "--sync tape",
+            "--quantum 0",
             "--map /no/such/file.toml",
             "--no-such-option",
             "a-stray-word",
@@ -236,6 +238,16 @@ class TestPlay:
         status, out, err = autoloops("play", *words.split())
         assert (status, out, launched) == (2, "", [])
         assert "Error: " in err
+
+    @pytest.mark.parametrize(("sync", "extra"), [("link", "link"), ("jack", "jack")])
+    def test_a_source_without_its_library_is_one_sentence(
+        self, autoloops: Run, launched: list[PlayOptions], monkeypatch: pytest.MonkeyPatch, sync: str, extra: str
+    ) -> None:
+        monkeypatch.setitem(sys.modules, sync, None)
+        status, out, err = autoloops("play", "--sync", sync)
+        assert (status, out, launched) == (1, "", [])
+        assert f"run `pip install 'autoloops[{extra}]'`" in err
+        assert err.count("\n") == 1
 
     def test_a_part_without_a_model_is_one_sentence(self, autoloops: Run, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setattr(bundles, "installed_bundles", dict)

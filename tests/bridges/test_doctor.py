@@ -24,6 +24,8 @@ from autoloops_engine.bundle.installed import installed_bundles
 from autoloops_engine.bundle.load import load_bundle
 from autoloops_engine.errors import PortError
 from autoloops_engine.player.events import Event, Kind
+from autoloops_engine.sync.jack import JackState
+from autoloops_engine.sync.link import LinkState
 from autoloops_engine.testing import tiny_manifest
 
 HOST, PORT = "127.0.0.1", 7400
@@ -41,6 +43,8 @@ def healthy(tmp_path: Path) -> Probes:
         load_module=lambda name: name,
         version=lambda name: None if name in {"aalink", "LinkPython-extern", "torch"} else "1.0",
         list_ports=lambda: [PortList("alsa", ("Synth",), ("Keys",), ""), PortList("jack", ("fluid",), (), "")],
+        link_session=lambda: LinkState(0, 500_000_000, 0, 0, playing=False, playing_at_us=0),
+        jack_transport=lambda: None,
         realtime=lambda: RealTime(True, "Timing thread: real-time priority."),
         wakeups=lambda: summary("", [40] * 99 + [90]),
         bundles=lambda: {"tiny": tmp_path},
@@ -223,9 +227,35 @@ def test_a_good_rig_file_is_fine(tmp_path: Path) -> None:
 
 
 def test_link_comes_with_the_word_on_its_licence(tmp_path: Path) -> None:
-    with_link = replace(healthy(tmp_path), version=lambda name: "0.2.3")
+    with_link = replace(healthy(tmp_path), version=lambda name: "1.3.0")
     [link] = [finding for finding in examined(with_link) if finding.name == "Link"]
     assert "GPL" in link.says
+    assert "no peer" in link.says
+
+
+def test_the_peers_of_a_link_session_are_told(tmp_path: Path) -> None:
+    state = LinkState(0, 60_000_000_000 // 133, 0, 2, playing=False, playing_at_us=0)
+    with_link = replace(healthy(tmp_path), version=lambda name: "1.3.0", link_session=lambda: state)
+    [link] = [finding for finding in examined(with_link) if finding.name == "Link"]
+    assert "2 peers at 133.00 BPM" in link.says
+
+
+def test_finds_a_link_that_cannot_be_loaded(tmp_path: Path) -> None:
+    def broken() -> LinkState:
+        raise PortError("no such library")
+
+    with_link = replace(healthy(tmp_path), version=lambda name: "1.3.0", link_session=broken)
+    assert the_one(examined(with_link), Verdict.WARN).name == "Link"
+
+
+def test_the_jack_transport_is_told(tmp_path: Path) -> None:
+    state = JackState(0, True, 0, 0, 0, 500_000_000, 0, 0, foreign=True)
+    [found] = [
+        finding
+        for finding in examined(replace(healthy(tmp_path), jack_transport=lambda: state))
+        if finding.name == "JACK transport"
+    ]
+    assert found.says == "It is rolling; its timebase master says 120.00 BPM."
 
 
 class Synth:
@@ -301,7 +331,9 @@ def run_doctor(code: str, *words: str) -> tuple[int, list[dict[str, str]]]:
 
 
 def test_the_command_tells_of_a_real_fault_with_its_exit_status(tmp_path: Path) -> None:
-    status, findings = run_doctor("sys.modules['rtmidi'] = None", "--map", str(tmp_path / "none.toml"))
+    status, findings = run_doctor(
+        "sys.modules['rtmidi'] = sys.modules['link'] = None", "--map", str(tmp_path / "none.toml")
+    )
     verdicts = {finding["name"]: finding["verdict"] for finding in findings}
     assert status == 1
     assert verdicts["rig none.toml"] == "fail"

@@ -9,6 +9,7 @@ from autoloops_bridges.control.preset_files import preset_text
 from autoloops_bridges.control.rig_file import read_rig
 from autoloops_bridges.doctor.finding import Finding, fail, ok, warn
 from autoloops_bridges.doctor.probes import Probes
+from autoloops_bridges.doctor.sync import check_link, check_transport
 from autoloops_bridges.midi.apis import JACK, api_title, rtmidi_missing
 from autoloops_bridges.midi.ports import PortList
 from autoloops_engine.errors import AutoLoopsError, BundleError, PortError
@@ -172,21 +173,13 @@ def check_rig(probes: Probes, path: Path, parts: Collection[str]) -> Finding:
     return ok(name, f"{len(found.entries)} entries.")
 
 
-def check_extras(probes: Probes) -> list[Finding]:
-    """What else is installed, and under which licence."""
-    findings = []
-    link = next((each for each in ("aalink", "LinkPython-extern") if probes.version(each)), None)
-    if link is None:
-        findings.append(ok("Link", "Not installed (extra `link`)."))
-    else:
-        findings.append(
-            ok("Link", f"{link} {probes.version(link)}. It is under the GPL: so is what you pass on with it.")
-        )
+def check_training(probes: Probes) -> Finding:
+    """Whether models can be trained here."""
     torch = probes.version("torch")
     says = (
         f"PyTorch {torch}." if torch else "Not installed (extra `export`); only training and exporting models need it."
     )
-    return [*findings, ok("training", says)]
+    return ok("training", says)
 
 
 def examine(
@@ -208,7 +201,7 @@ def examine(
     findings += [*check_bundles(probes), check_osc_port(probes, host, port), *check_folders(probes)]
     if rig_path is not None:
         findings.append(check_rig(probes, rig_path, parts))
-    return findings + check_extras(probes)
+    return [*findings, check_link(probes), check_transport(probes), check_training(probes)]
 
 
 def _names(names: Sequence[str]) -> str:

@@ -14,6 +14,7 @@ from platformdirs import user_cache_path, user_state_path
 
 from autoloops_bridges.bench.wakeups import Wakeups, measure
 from autoloops_bridges.commands.send import converse
+from autoloops_bridges.doctor.sync import jack_transport, link_session
 from autoloops_bridges.midi.ports import PortList, list_ports
 from autoloops_bridges.processes.eventlog import default_log_path
 from autoloops_bridges.processes.launcher import bind_osc
@@ -22,6 +23,8 @@ from autoloops_engine.bundle.installed import installed_bundles
 from autoloops_engine.bundle.load import load_bundle
 from autoloops_engine.bundle.manifest import Manifest
 from autoloops_engine.errors import PortError
+from autoloops_engine.sync.jack import JackState
+from autoloops_engine.sync.link import LinkState
 
 CLOCK_S = 2.0
 
@@ -36,6 +39,8 @@ class Probes:
         load_module: Imports a module; raises ImportError or OSError.
         version: Version of an installed distribution, or None.
         list_ports: The MIDI systems and their ports.
+        link_session: The Link session of the network; raises PortError.
+        jack_transport: The transport of the JACK server, or None.
         realtime: Asks for real-time priority on a thread that ends at once.
         wakeups: Measures how late the player would be woken; raises OSError.
         bundles: Installed bundles by name.
@@ -52,6 +57,8 @@ class Probes:
     load_module: Callable[[str], object]
     version: Callable[[str], str | None]
     list_ports: Callable[[], Sequence[PortList]]
+    link_session: Callable[[], LinkState]
+    jack_transport: Callable[[], JackState | None]
     realtime: Callable[[], RealTime]
     wakeups: Callable[[], Wakeups]
     bundles: Callable[[], Mapping[str, Path]]
@@ -71,6 +78,8 @@ def this_machine() -> Probes:
         load_module=importlib.import_module,
         version=_version,
         list_ports=list_ports,
+        link_session=link_session,
+        jack_transport=jack_transport,
         realtime=_try_realtime,
         wakeups=lambda: measure(CLOCK_S),
         bundles=installed_bundles,
