@@ -237,6 +237,33 @@ def test_a_wrong_recipe_is_refused_with_the_key(tmp_path: Path, text: str, words
         load_recipe(path)
 
 
+def test_settings_win_over_the_recipe(tmp_path: Path) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text("[run]\nname = 'one'\nsteps = 7\n[data.balance]\na = 0.5\n")
+    settings = ("run.name=two", "model.latent=9", "optimiser.learning_rate = 1e-2", "data.balance.a=0.25")
+    recipe = load_recipe(path, settings)
+    assert (recipe.run.name, recipe.run.steps, recipe.model.latent) == ("two", 7, 9)
+    assert (recipe.optimiser.learning_rate, recipe.data.balance) == (1e-2, {"a": 0.25})
+
+
+@pytest.mark.parametrize(
+    ("setting", "words"),
+    [
+        ("run.steps", "give it as run.steps=1000"),
+        ("steps=3", "give it as run.steps=1000"),
+        ("run.name.more=3", "name is a value, not a group"),
+        ("run.speed=3", "run.speed is unknown"),
+        ("run.steps=many", "steps"),
+        ("run.steps=0", "run.steps must be at least 1"),
+    ],
+)
+def test_a_wrong_setting_is_refused(tmp_path: Path, setting: str, words: str) -> None:
+    path = tmp_path / "recipe.toml"
+    path.write_text("[run]\nname = 'one'\n")
+    with pytest.raises(UsageError, match=words):
+        load_recipe(path, [setting])
+
+
 SMOKE = """
 [run]
 name = "smoke"

@@ -10,7 +10,8 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from rich.table import Table
 
 if TYPE_CHECKING:
-    from autoloops_export.data.windows import DatasetManifest
+    from autoloops_export.data.roles import Role
+    from autoloops_export.data.windows import Dataset, DatasetManifest
 
 BROKEN_LISTED = 20
 
@@ -39,16 +40,44 @@ def prepare(
     workers: Annotated[int, typer.Option(min=0, help="Processes that read; 0: one per processor.")] = 0,
 ) -> None:
     """Cut MIDI files into windows, split them by tune, and say which files gave none and why."""
-    from autoloops_export.data.prepare import prepare as run
     from autoloops_export.data.roles import role_named
 
-    wanted = dataclasses.replace(role_named(role), bars=bars)
     console = Console()
+    read_files(sources, out, dataclasses.replace(role_named(role), bars=bars), console, workers)
+    console.print(f"Next: autoloops train RECIPE.toml --data {out}", markup=False, soft_wrap=True)
+
+
+def windows_at(source: Path, kept: Path, role: "Role", console: Console, *, anew: bool) -> "Dataset":
+    """The windows of a folder: its own where it is a prepared one, else what its MIDI files give.
+
+    Args:
+        source: The folder.
+        kept: Where windows made from MIDI files are kept.
+        role: What to look for in the files.
+        console: Shows progress and what the files gave.
+        anew: Make them also where there are some from before: the files may be others now.
+
+    Raises:
+        UsageError: there are no MIDI files.
+    """
+    from autoloops_export.data.windows import MANIFEST, load_dataset
+
+    if (source / MANIFEST).exists():
+        return load_dataset(source)
+    if anew or not (kept / MANIFEST).exists():
+        read_files([source], kept, role, console)
+    return load_dataset(kept)
+
+
+def read_files(sources: list[Path], out: Path, role: "Role", console: Console, workers: int = 0) -> None:
+    """Prepare windows with a progress bar and a report."""
+    from autoloops_export.data.prepare import prepare as run
+
     columns = (TextColumn("reading"), BarColumn(), MofNCompleteColumn(), TextColumn("files"), TimeRemainingColumn())
     with Progress(*columns, console=console) as progress:
         task = progress.add_task("reading", total=None)
         manifest = run(
-            sources, out, wanted, lambda done, total: progress.update(task, completed=done, total=total), workers
+            sources, out, role, lambda done, total: progress.update(task, completed=done, total=total), workers
         )
     report(manifest, out, console)
 
@@ -82,6 +111,4 @@ def report(manifest: "DatasetManifest", out: Path, console: Console) -> None:
             f"{manifest.derived:,} windows, before that, come from tracks that stand in for a {manifest.role} part",
             soft_wrap=True,
         )
-    console.print(
-        f"The windows are in {out}. Next: autoloops train RECIPE.toml --data {out}", markup=False, soft_wrap=True
-    )
+    console.print(f"The windows are in {out}.", markup=False, soft_wrap=True)

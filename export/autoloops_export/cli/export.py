@@ -3,7 +3,7 @@
 import re
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import msgspec
 import typer
@@ -11,6 +11,10 @@ from rich.console import Console
 from rich.table import Table
 
 from autoloops_engine.errors import UsageError
+from autoloops_export.cli.train import KEPT
+
+if TYPE_CHECKING:
+    from autoloops_export.data.windows import Dataset
 
 PARITY_POINTS = 1_000
 LABELS = {
@@ -64,13 +68,16 @@ def export(
     ] = None,
     data: Annotated[
         Path | None,
-        typer.Option(help="Prepared windows; the held-out ones are measured. Only a model of your own does without."),
+        typer.Option(
+            help="Prepared windows; the held-out ones are measured. Default: those made with the run; a model of your "
+            "own does without."
+        ),
     ] = None,
     out: Annotated[
         Path | None,
         typer.Option(
             help="Folder of the bundle; its name becomes the bundle's. A bundle is replaced. "
-            "Default: the name of the run or of the class."
+            "Default: named after the run, in its folder; after the class, here."
         ),
     ] = None,
     keep: Annotated[
@@ -80,16 +87,15 @@ def export(
     points: Annotated[int, typer.Option(min=1, help="Random points of the parity check.")] = PARITY_POINTS,
 ) -> None:
     """Turn a trained model into a bundle that plays; fails where the graphs are not the model."""
-    from autoloops_export.data.windows import load_dataset
     from autoloops_export.onnx.bundle import ExportPlan, export_bundle
 
-    own = _own(model, checkpoint, data)
+    own = _own(model, checkpoint)
     weights = checkpoint or Path(model)
     plan = ExportPlan(
         checkpoint=weights,
         own=own,
-        out=out or Path(_name(own) or weights.absolute().parent.name),
-        dataset=None if data is None else load_dataset(data),
+        out=out or (Path(_name(own)) if own else weights.parent / weights.absolute().parent.name),
+        dataset=_windows(own, weights, data),
         storage=(keep or (Keep.FLOAT16 if own else Keep.INT8)).value,
         points=points,
     )
@@ -106,19 +112,33 @@ def export(
     )
 
 
-def _own(model: str, checkpoint: Path | None, data: Path | None) -> str:
+def _own(model: str, checkpoint: Path | None) -> str:
     """``module:Class`` where that is what shall be exported, else nothing.
 
     Raises:
-        UsageError: weights or data are missing.
+        UsageError: its weights are missing.
     """
     if checkpoint is not None:
         return model
     if ":" in model and not model.endswith(".safetensors"):
         raise UsageError(f"{model} needs its weights: give them with --checkpoint FILE.safetensors.")
-    if data is None:
-        raise UsageError("Give with --data the prepared windows that the model was trained on.")
     return ""
+
+
+def _windows(own: str, weights: Path, data: Path | None) -> "Dataset | None":
+    """What to measure on.
+
+    Raises:
+        UsageError: there is nothing, and `autoloops train` wrote the weights.
+    """
+    from autoloops_export.data.windows import MANIFEST, load_dataset
+
+    kept = weights.parent / KEPT
+    if data is None and not own:
+        if not (kept / MANIFEST).exists():
+            raise UsageError("Give with --data the prepared windows that the model was trained on.")
+        data = kept
+    return None if data is None else load_dataset(data)
 
 
 def _name(own: str) -> str:

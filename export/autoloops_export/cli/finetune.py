@@ -1,13 +1,15 @@
 """``autoloops train --from``: one's own MIDI files to one's own bundle, in one go."""
 
+import dataclasses
 from pathlib import Path
 
 from rich.console import Console
-from rich.progress import Progress
 from rich.table import Table
 
 from autoloops_engine.bundle.installed import find_bundle
 from autoloops_engine.errors import UsageError
+from autoloops_export.cli.data import windows_at
+from autoloops_export.data.roles import role_named
 from autoloops_export.models.registry import load_model
 from autoloops_export.onnx.bundle import ExportPlan, export_bundle
 from autoloops_export.training.finetune import (
@@ -16,10 +18,9 @@ from autoloops_export.training.finetune import (
     load_base,
     measured_on_test,
     name_for,
-    own_dataset,
 )
 from autoloops_export.training.measure import Metrics
-from autoloops_export.training.session import train_run
+from autoloops_export.training.session import require_fresh, train_run
 from autoloops_export.training.trainer import BEST
 
 PARITY_POINTS = 200
@@ -51,11 +52,10 @@ def finetune(bundle: str, source: Path, runs: Path, *, out: Path | None, minutes
     base = load_base(find_bundle(bundle))
     name = name_for(base.manifest.name, source)
     folder = out or runs / name
-    with Progress(console=console, transient=True) as bar:
-        task = bar.add_task("reading", total=None)
-        dataset = own_dataset(
-            source, folder / "data", base.config.role, lambda done, all_: bar.update(task, completed=done, total=all_)
-        )
+    if not resume:
+        require_fresh(folder)
+    role = dataclasses.replace(role_named(base.config.role), bars=base.config.bars)
+    dataset = windows_at(source, folder / "data", role, console, anew=not resume)
     if not len(dataset.splits["test"]):
         raise UsageError(f"{source} leaves no file to measure on: give at least three files of different tunes.")
     before = measured_on_test(base.config, base.weights, dataset)

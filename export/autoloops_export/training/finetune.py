@@ -17,9 +17,7 @@ from autoloops_engine.bundle.load import load_bundle, read_file
 from autoloops_engine.bundle.manifest import Manifest
 from autoloops_engine.codecs.registry import DRUMS
 from autoloops_engine.errors import ModelError
-from autoloops_export.data.prepare import Progress, prepare
-from autoloops_export.data.roles import role_named
-from autoloops_export.data.windows import MANIFEST, Dataset, load_dataset
+from autoloops_export.data.windows import Dataset
 from autoloops_export.models.config import ModelConfig
 from autoloops_export.models.loops import loops_from
 from autoloops_export.models.registry import build_model
@@ -91,19 +89,6 @@ def config_of(weights: Weights, manifest: Manifest) -> ModelConfig:
         embedding=weights["embed.weight"].shape[1],
         touch_hidden=weights["to_touch.weight"].shape[1] if drum else 64,
     )
-
-
-def own_dataset(source: Path, folder: Path, role: str, progress: Progress) -> Dataset:
-    """Prepared windows: ``source`` itself if it holds them, else what its MIDI files give, kept in ``folder``.
-
-    Raises:
-        UsageError: there are no MIDI files.
-    """
-    if (source / MANIFEST).exists():
-        return load_dataset(source)
-    if not (folder / MANIFEST).exists():
-        prepare([source], folder, role_named(role), progress)
-    return load_dataset(folder)
 
 
 def name_for(base: str, source: Path) -> str:

@@ -2,6 +2,7 @@
 
 import dataclasses
 import tomllib
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -157,18 +158,41 @@ class Recipe:
     optimiser: OptimiserArguments = field(default_factory=OptimiserArguments)
 
 
-def load_recipe(path: Path) -> Recipe:
+def load_recipe(path: Path, settings: Sequence[str] = ()) -> Recipe:
     """Read a recipe; every key must be known and every value in range.
+
+    Args:
+        path: The TOML file.
+        settings: Other values than the file's, each ``GROUP.KEY=VALUE``.
 
     Raises:
         UsageError: the file is missing, is no TOML, or asks for something that makes no sense.
     """
     try:
         table = tomllib.loads(path.read_text("utf-8"))
+        for setting in settings:
+            _set(table, setting)
         _refuse_unknown(table, Recipe, "")
         return msgspec.convert(table, Recipe)
     except (OSError, tomllib.TOMLDecodeError, msgspec.ValidationError, ValueError) as error:
         raise UsageError(f"The recipe {path} cannot be used: {error}") from error
+
+
+def _set(table: dict[str, Any], setting: str) -> None:
+    """Put ``GROUP.KEY=VALUE`` into a recipe's table; a value that is no TOML is a text."""
+    name, equals, text = setting.partition("=")
+    *groups, key = name.strip().split(".")
+    if not equals or not groups:
+        raise UsageError(f"--set {setting} cannot be used: give it as run.steps=1000.")
+    try:
+        value = tomllib.loads(f"value = {text}")["value"]
+    except tomllib.TOMLDecodeError:
+        value = text.strip()
+    for group in groups:
+        table = table.setdefault(group, {})
+        if not isinstance(table, dict):
+            raise UsageError(f"--set {setting} cannot be used: {group} is a value, not a group.")
+    table[key] = value
 
 
 def _refuse_unknown(table: dict[str, Any], shape: type, where: str) -> None:

@@ -100,8 +100,8 @@ def train_run(
     Raises:
         UsageError: the data do not do, a run is there already, or there is nothing to resume.
     """
-    if not resume and (folder / RESUME).exists():
-        raise UsageError(f"{folder} holds a run already: add --resume to go on, or give another folder with --out.")
+    if not resume:
+        require_fresh(folder)
     plan = Plan(recipe.run.steps, None if minutes is None else minutes * 60)
     trainer = Trainer(recipe, dataset, folder, plan, share)
     if resume:
@@ -134,6 +134,16 @@ def train_run(
     console.print(f"Training ended after {trainer.counters.step:,} steps: {ending}.", highlight=False, soft_wrap=True)
     if (folder / BEST).exists():
         console.print(f"The best weights are in {folder / BEST}.", highlight=False, soft_wrap=True)
+
+
+def require_fresh(folder: Path) -> None:
+    """Let a folder without a run pass.
+
+    Raises:
+        UsageError: a run is there already.
+    """
+    if (folder / RESUME).exists():
+        raise UsageError(f"{folder} holds a run already: add --resume to go on, or give another folder with --out.")
 
 
 def _place(trainer: Trainer) -> str:
