@@ -60,6 +60,8 @@ class RigOptions(NamedTuple):
             rig_file=str(self.path.absolute()),
             rig=self.text,
             ports=tuple(PortPair(port.name, port.input, port.output) for port in rig.ports),
+            outputs={name: part.output for name, part in rig.parts.items() if part.output},
+            drum_maps={name: dict(part.drum_map) for name, part in rig.parts.items() if part.drum_map},
             remarks=tuple(remarks),
         )
 

@@ -30,11 +30,15 @@ class RigPart(NamedTuple):
     Attributes:
         model: Its bundle; empty: the usual one.
         channel: Its MIDI channel, 1 to 16; none: the usual one.
+        output: The port of the rig that it plays to; empty: the one of ``--midi-out``.
+        drum_map: Pairs of the note of a General MIDI drum and the note that stands for it at that port.
         line: Of the file.
     """
 
     model: str = ""
     channel: int | None = None
+    output: str = ""
+    drum_map: tuple[tuple[int, int], ...] = ()
     line: int = 0
 
 

@@ -13,6 +13,7 @@ from autoloops_bridges.control.takeover import Takeover
 from autoloops_bridges.control.toml_tables import BadTableError, TomlTable, tables
 from autoloops_bridges.control.vocabulary import MAX_INT, is_part_name
 from autoloops_bridges.midi.names import NONE
+from autoloops_engine.codecs.drums import PLAYED_PITCHES, VOICES
 from autoloops_engine.session.surface import Target
 from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 
@@ -20,6 +21,7 @@ _T = TypeVar("_T")
 
 PORT, PART, VALUES, MAP = "ports", "parts", "set", "map"
 Presets = Callable[[str], str | None]
+DRUMS: Final = {voice.replace(" ", "-"): pitch for voice, pitch in zip(VOICES, PLAYED_PITCHES, strict=True)}
 _KINDS: Final = "[ports.NAME], [parts.NAME], [set] and [[map]]"
 
 
@@ -40,6 +42,8 @@ class _PortTable(msgspec.Struct, forbid_unknown_fields=True):
 class _PartTable(msgspec.Struct, forbid_unknown_fields=True):
     model: str = ""
     channel: Channel | None = None
+    output: str = ""
+    drum_map: dict[str, Annotated[int, msgspec.Meta(ge=0, le=127)]] = {}
 
 
 def _no_presets(name: str) -> str | None:
@@ -67,12 +71,12 @@ class _Reader:
         head = next(self._each("", self._head), _Head())
         takeover = Takeover(head.takeover)
         ports = self._distinct(self._each(PORT, self._port))
-        found = dict(self._each(PART, self._part))
+        outputs = [port.name for port in ports if port.output != NONE]
+        found = dict(self._each(PART, lambda table: self._part(table, outputs)))
         parts = self._parts if self._parts is not None or not found else tuple(found)
         if parts is not None:
             # What it says of a part that does not play this time is no mistake.
             parts = tuple(dict.fromkeys([*parts, *found]))
-        outputs = [port.name for port in ports if port.output != NONE]
         known = Known(parts, outputs, takeover)
         values = [value for each in self._each(VALUES, lambda table: self._values(table, parts)) for value in each]
         entries = list(self._each(MAP, lambda table: self._entry(table, known)))
@@ -139,12 +143,18 @@ class _Reader:
                 ports.append(port)
         return ports
 
-    def _part(self, table: TomlTable) -> tuple[str, RigPart]:
+    def _part(self, table: TomlTable, outputs: Collection[str]) -> tuple[str, RigPart]:
         name, raw = self._named(table)
         if not is_part_name(name):
             raise table.bad(f"{name!r} cannot be the name of a part")
         written = table.convert(raw, _PartTable)
-        return name, RigPart(written.model, written.channel, table.first_line)
+        if written.output and written.output not in outputs:
+            raise table.bad(f"the output of a part is a port with an `out`, and {written.output!r} is none", "output")
+        unknown = [drum for drum in written.drum_map if drum not in DRUMS]
+        if unknown:
+            raise table.bad(f"there is no drum {unknown[0]!r}; there are {', '.join(DRUMS)}", "drum_map")
+        drum_map = tuple((DRUMS[drum], note) for drum, note in written.drum_map.items())
+        return name, RigPart(written.model, written.channel, written.output, drum_map, table.first_line)
 
     def _values(self, table: TomlTable, parts: Collection[str] | None) -> list[Command]:
         commands = []

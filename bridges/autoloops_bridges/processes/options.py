@@ -64,6 +64,8 @@ class PlayOptions(Struct, frozen=True, kw_only=True):
         rig_file: Absolute path of the rig file; None: there is none.
         rig: Its text.
         ports: The ports of the rig file.
+        outputs: By part, the port of the rig file that it plays to; the others play to ``midi_out``.
+        drum_maps: By part, which note stands for which at its port.
         remarks: A sentence for each thing about the rig file that the performer has to be told.
         plain: Print line by line, for a log.
     """
@@ -88,6 +90,8 @@ class PlayOptions(Struct, frozen=True, kw_only=True):
     rig_file: str | None = None
     rig: str = ""
     ports: tuple[PortPair, ...] = ()
+    outputs: dict[str, str] = field(default_factory=dict)
+    drum_maps: dict[str, dict[int, int]] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     plain: bool = False
 

@@ -26,6 +26,7 @@ from autoloops_bridges.processes.book import LedgeredSink
 from autoloops_bridges.processes.options import SAME
 from autoloops_bridges.processes.ports import Ends, News, watch_ports
 from autoloops_bridges.processes.realtime import claim_realtime
+from autoloops_bridges.processes.routes import MAIN, Routes, port_key
 from autoloops_bridges.processes.shared import Shared
 from autoloops_bridges.processes.sources import open_source
 from autoloops_bridges.processes.wire import Wire
@@ -55,7 +56,6 @@ _SWITCH_INTERVAL_S: Final = 0.000_5
 _BEAT_US: Final = 50 * US_PER_MS
 # A MIDI system that takes longer to answer gets its port when it does; the show goes on meanwhile.
 _PORTS_PATIENCE_S: Final = 1.0
-_MIDI: Final = "midi"
 
 
 class PlayerProcess:
@@ -83,6 +83,7 @@ class PlayerProcess:
         self._sink: MidiSink | None = None
         self._source: MidiSource | None = None
         self._rig: Mapping[str, Ends] = {}
+        self._routes = Routes(born.options.outputs, born.options.drum_maps)
         self._clocks: Sequence[MidiSink | None] = ()
         self._clock_with_notes = SAME in born.options.clock_out
         self._watch = watch_ports(born.options, self._shared.connections, self._wake_up)
@@ -116,24 +117,40 @@ class PlayerProcess:
         now_us = monotonic_us()
         if self._sink is not None and self._sink is not news.sink:
             # Nobody is there to hear the ends of what sounds: the notes stay in the book for whatever comes next.
-            del self._sinks[_MIDI]
-            self._player.detach(_MIDI, now_us)
-            self._player.detach_clock(_MIDI)
+            del self._sinks[MAIN]
+            self._player.detach(MAIN, now_us)
+            self._player.detach_clock(MAIN)
             self._watch.let_go(self._sink)
         if self._source is not None and self._source is not news.source:
             self._watch.let_go(self._source)
         if news.sink is not None and news.sink is not self._sink:
-            self._attach(_MIDI, news.sink, NoteLedger(self._shared.ledger))
-            self._sinks[_MIDI].end_left_over(now_us)
+            self._attach(MAIN, news.sink, NoteLedger(self._shared.ledger))
+            self._sinks[MAIN].end_left_over(now_us)
             if self._clock_with_notes:
-                self._player.attach_clock(_MIDI, news.sink.lead_us, now_us)
+                self._player.attach_clock(MAIN, news.sink.lead_us, now_us)
         self._take_clocks(news.clocks, now_us)
-        for name, ends in self._rig.items():
-            for old, new in zip(ends, news.rig[name], strict=True):
+        self._take_rig(news.rig, now_us)
+        self._sink, self._source = news.sink, news.source
+        self._ports = news.state
+
+    def _take_rig(self, rig: Mapping[str, Ends], now_us: int) -> None:
+        """Swap the ports of the rig file, those that parts play to with what sounds there."""
+        before, self._rig = self._rig, rig
+        for name, ends in rig.items():
+            former = before.get(name, Ends(None, None))
+            for old, new in zip(former, ends, strict=True):
                 if old is not None and old is not new:
                     self._watch.let_go(old)
-        self._sink, self._source, self._rig = news.sink, news.source, news.rig
-        self._ports = news.state
+            if name not in self._routes.ports or ends.sink is former.sink:
+                continue
+            key = port_key(name)
+            if former.sink is not None:
+                del self._sinks[key]
+                self._player.detach(key, now_us)
+            if ends.sink is not None:
+                ledger = self._shared.rig_ledger(self._routes.ports.index(name))
+                self._attach(key, ends.sink, NoteLedger(ledger))
+                self._sinks[key].end_left_over(now_us)
 
     def _take_clocks(self, clocks: Sequence[MidiSink | None], now_us: int) -> None:
         """Swap the ports that are led by clock alone."""
@@ -215,10 +232,11 @@ class PlayerProcess:
         touched = set()
         for key, event in emissions:
             sink = self._sinks.get(key)
-            if sink is None:
-                # A port that is gone.
+            led = self._routes.led(key, event)
+            if sink is None or led is None:
+                # A port that is gone, or that of another part.
                 continue
-            sink.send(event, now_us)
+            sink.send(led, now_us)
             touched.add(key)
             self._count(event, sink.sink.lead_us)
         for key in touched:

@@ -26,7 +26,9 @@ from autoloops_engine.player.ledger import LEDGER_SIZE
 _HEARTBEATS: Final = {"main": 0, "player": 8}
 _TRIES_AT: Final = 16
 _LEDGER_AT: Final = 64
-_CONNECTIONS_AT: Final = _LEDGER_AT + LEDGER_SIZE
+# One for the port of --midi-out, and one for each of the rig's ports that parts play to.
+_LEDGERS: Final = 8
+_CONNECTIONS_AT: Final = _LEDGER_AT + _LEDGERS * LEDGER_SIZE
 _CONNECTIONS_BYTES: Final = 8 << 10
 _SESSION_AT: Final = _CONNECTIONS_AT + 2 * _CONNECTIONS_BYTES
 _SESSION_BYTES: Final = 512 << 10
@@ -97,6 +99,7 @@ class Shared:
                 _make(file, path)
             self._memory = mmap.mmap(file.fileno(), _SIZE)
         self.ledger = memoryview(self._memory)[_LEDGER_AT : _LEDGER_AT + LEDGER_SIZE]
+        self._ledgers = memoryview(self._memory)[_LEDGER_AT + LEDGER_SIZE : _CONNECTIONS_AT]
         self.connections = _Record(self._memory, _CONNECTIONS_AT, _CONNECTIONS_BYTES)
         self.session = _Record(self._memory, _SESSION_AT, _SESSION_BYTES)
 
@@ -107,12 +110,22 @@ class Shared:
 
     def end(self) -> None:
         """Let go of the file, and remove it if the next start would find nothing in it; the last call of all."""
-        is_empty = not any(self.ledger) and not self.connections.read()
+        is_empty = not any(self.ledger) and not any(self._ledgers) and not self.connections.read()
         self.ledger.release()
+        self._ledgers.release()
         self._memory.close()
         if is_empty:
             with contextlib.suppress(OSError):
                 self.path.unlink()
+
+    def rig_ledger(self, number: int) -> memoryview | bytearray:
+        """The buffer of the ``NoteLedger`` of the rig's port of this number, from 0.
+
+        Beyond the seventh it outlives nobody: should the player crash, its notes are not ended.
+        """
+        if number >= _LEDGERS - 1:
+            return bytearray(LEDGER_SIZE)
+        return self._ledgers[number * LEDGER_SIZE : (number + 1) * LEDGER_SIZE]
 
     def beat(self, process: str, now_us: int) -> None:
         """Say that ``main`` or ``player`` is alive."""
