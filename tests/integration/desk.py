@@ -8,7 +8,7 @@ import subprocess
 import sys
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 
 import jack
 
@@ -93,8 +93,12 @@ class Desk:
 
     def hears(self, message: bytes, within_s: float = 10.0) -> bool:
         """Whether this message comes, or came."""
+        return self.hears_some(lambda heard: heard == message, within_s)
+
+    def hears_some(self, wanted: Callable[[bytes], bool], within_s: float = 10.0) -> bool:
+        """Whether a message of this kind comes, or came."""
         with self._news:
-            return self._news.wait_for(lambda: message in self.heard, within_s)
+            return self._news.wait_for(lambda: any(wanted(message) for message in self.heard), within_s)
 
     def close(self) -> None:
         """End it."""

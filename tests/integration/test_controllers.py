@@ -21,6 +21,9 @@ RIG = """\
 in = "desk:out"
 out = "desk:in"
 
+[parts.melody]
+output = "desk"
+
 [set]
 "/al/tempo" = 96
 
@@ -85,7 +88,7 @@ def wait_for_line(process: "subprocess.Popen[str]", text: str) -> None:
     assert any(text in line for line in iter(process.stdout.readline, ""))
 
 
-def test_a_controller_is_mapped_lit_learnt_and_lit_again_when_it_comes_back(desk: Desk, rig: Path) -> None:
+def test_a_controller_is_mapped_lit_learnt_unplugged_and_back_and_played_to(desk: Desk, rig: Path) -> None:
     options = ("--parts", "melody", "--stopped", "--rig", str(rig), "--midi-api", "jack")
     with playing(*options, "--midi-out", "none", "--midi-in", "none") as engine:
         # The mistake is told, and the rest of the file works.
@@ -122,5 +125,10 @@ def test_a_controller_is_mapped_lit_learnt_and_lit_again_when_it_comes_back(desk
         desk.plug_in()
         assert desk.hears(b"\x90\x24\x00")
         assert desk.hears(cc(20, 32))
+
+        engine.send("/al/start")
+        assert desk.hears_some(lambda message: message[0] == 0x90 and message[1] != 36 and message[2] > 0)
         assert engine.end() == 0
-        assert any("Line 18: " in line and "laser" in line for line in engine.said)
+        notes = [message for message in desk.heard if message[0] in {0x80, 0x90} and message[1] != 36]
+        assert len([note for note in notes if note[0] == 0x90]) == len([note for note in notes if note[0] == 0x80])
+        assert any("Line 21: " in line and "laser" in line for line in engine.said)

@@ -40,6 +40,8 @@ model = "melody-2bar"
 channel = 3
 
 [parts.drums]
+output = "nano"
+drum_map = { kick = 48, closed-hat = 60 }
 
 [set]
 "/al/melody/temperature" = 0.8
@@ -59,9 +61,9 @@ feedback = true
     assert rig.problems == ()
     assert (rig.takeover, rig.defaults, rig.tempo_bpm, rig.sync, rig.seed) == (Takeover.PICKUP, False, 96, "midi", 7)
     assert rig.ports == (RigPort("nano", "nanoKONTROL2", "nanoKONTROL2"),)
-    assert {name: part[:2] for name, part in rig.parts.items()} == {
-        "melody": RigPart("melody-2bar", 3)[:2],
-        "drums": RigPart()[:2],
+    assert {name: part._replace(line=0) for name, part in rig.parts.items()} == {
+        "melody": RigPart("melody-2bar", 3),
+        "drums": RigPart(output="nano", drum_map=((36, 48), (42, 60))),
     }
     assert [(command.target, command.values) for command in rig.values] == [
         (Target("temperature", "melody"), (0.8,)),
@@ -102,6 +104,8 @@ feedback = true
         ('[[map]]\nsource = "cc\n', 7, "Illegal character"),
         ("[parts.Choir]\n", 6, "'Choir' cannot be the name"),
         ("[parts.bass]\nchannel = 0\n", 7, "channel"),
+        ('[parts.bass]\noutput = "moog"\n', 7, "'moog' is none"),
+        ("[parts.drums]\ndrum_map = { cowbell = 56 }\n", 7, "no drum 'cowbell'"),
         ("[ports.nano]\nin = 3\n", 7, "in"),
         ("[ports]\n", 6, "needs one name"),
         ('[ports.nano]\npreset = "toaster"\n', 7, "no preset 'toaster'"),
