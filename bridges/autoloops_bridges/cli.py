@@ -17,9 +17,21 @@ import typer
 from autoloops_bridges.commands.words import repeat_options
 from autoloops_engine.errors import AutoLoopsError, UsageError
 
-COMMANDS: Final = ("play", "render", "interpolate", "encode", "send", "learn", "ports", "doctor", "bench", "models")
+COMMANDS: Final = (
+    "play",
+    "render",
+    "interpolate",
+    "encode",
+    "send",
+    "learn",
+    "ports",
+    "calibrate",
+    "doctor",
+    "bench",
+    "models",
+)
 # Options that take several values, behind one another or each with the option's name.
-REPEATABLE: Final = ("--channel", "--model", "--osc-send")
+REPEATABLE: Final = ("--channel", "--latency", "--model", "--osc-send")
 ENTRY_POINT_GROUP: Final = "autoloops.commands"
 # Modules that only an extra installs, by the extra's name.
 EXTRA_OF_MODULE: Final = {

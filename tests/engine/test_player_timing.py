@@ -100,7 +100,7 @@ def ends_all(emissions: list[Emission]) -> None:
     assert not sounding
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(at_times(st.one_of(BENDS, MOVES)), TIMES, st.sampled_from([0, 5_000, 100_000]))
 def test_every_note_ends_and_slicing_changes_nothing(
     messages: dict[int, list[ToPlayer]], cuts_us: list[int], lead_us: int
@@ -110,7 +110,7 @@ def test_every_note_ends_and_slicing_changes_nothing(
     assert Counter(sliced) == Counter(replay(messages, [], (lead_us, 0)))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(at_times(BENDS), TIMES, st.sampled_from([0, 5_000, 100_000]))
 def test_time_never_goes_back_and_no_note_is_lost_or_doubled(
     messages: dict[int, list[ToPlayer]], cuts_us: list[int], lead_us: int
@@ -129,7 +129,7 @@ def test_time_never_goes_back_and_no_note_is_lost_or_doubled(
             assert numbers == list(range(1, len(numbers) + 1))
 
 
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=25, deadline=None)
 @given(at_times(BENDS), st.lists(st.integers(0, END_US), min_size=10, max_size=60))
 def test_what_others_are_told_of_the_position_never_goes_back(
     messages: dict[int, list[ToPlayer]], looks_us: list[int]

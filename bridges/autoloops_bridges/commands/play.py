@@ -11,10 +11,12 @@ from autoloops_bridges.commands.words import (
     check_number,
     read_addresses,
     read_channels,
+    read_latencies,
     read_models,
     read_parts,
 )
 from autoloops_bridges.control.vocabulary import MAX_INT
+from autoloops_bridges.midi.latency import kept_latencies
 from autoloops_bridges.midi.names import VIRTUAL
 from autoloops_bridges.processes.options import (
     DEFAULT_OSC_PORT,
@@ -76,6 +78,12 @@ def play(
         list[str] | None,
         typer.Option(metavar="PART=N", help="MIDI channel; repeatable. [default: melody=1 bass=2 drums=10]"),
     ] = None,
+    latency: Annotated[
+        list[str] | None,
+        typer.Option(
+            metavar="PORT=MS", help="Send to this MIDI output so much earlier; repeatable. [default: as calibrated]"
+        ),
+    ] = None,
     rig: Annotated[
         Path | None,
         typer.Option(
@@ -120,6 +128,7 @@ def play(
         clock_out=tuple(clock_out or ()),
         midi_api=midi_api,
         channels=assign_channels(names, channels),
+        latencies_ms=kept_latencies().ports | read_latencies(latency or ()),
         plain=plain,
     )
     if found is not None:

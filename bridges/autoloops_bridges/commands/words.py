@@ -7,6 +7,7 @@ from typing import NamedTuple
 import typer
 
 from autoloops_bridges.control.vocabulary import is_part_name
+from autoloops_bridges.midi.latency import MAX_LATENCY_MS, MIN_LATENCY_MS
 from autoloops_bridges.processes.options import Address
 
 
@@ -76,6 +77,28 @@ def read_addresses(words: Iterable[str]) -> tuple[Address, ...]:
             )
         addresses.append(Address(host.strip("[]"), int(port)))
     return tuple(addresses)
+
+
+def read_latencies(words: Iterable[str]) -> dict[str, float]:
+    """The ``PORT=MS`` words of ``--latency``; of one port the last counts.
+
+    Raises:
+        typer.BadParameter: a word is not of that form.
+    """
+    latencies_ms = {}
+    for word in words:
+        port, _, text = word.rpartition("=")
+        try:
+            latency_ms = float(text)
+        except ValueError:
+            latency_ms = math.nan
+        if not port or not MIN_LATENCY_MS <= latency_ms <= MAX_LATENCY_MS:
+            raise typer.BadParameter(
+                f"{word!r} is not of the form PORT=MS, with {MIN_LATENCY_MS:g} to {MAX_LATENCY_MS:g} ms.",
+                param_hint="--latency",
+            )
+        latencies_ms[port] = latency_ms
+    return latencies_ms
 
 
 def check_known_parts(named: Iterable[str], parts: tuple[str, ...], option: str) -> None:

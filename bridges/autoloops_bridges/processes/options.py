@@ -66,6 +66,7 @@ class PlayOptions(Struct, frozen=True, kw_only=True):
         ports: The ports of the rig file.
         outputs: By part, the port of the rig file that it plays to; the others play to ``midi_out``.
         drum_maps: By part, which note stands for which at its port.
+        latencies_ms: By a MIDI output's name or part of it, how late what is sent to it sounds, in milliseconds.
         remarks: A sentence for each thing about the rig file that the performer has to be told.
         plain: Print line by line, for a log.
     """
@@ -92,6 +93,7 @@ class PlayOptions(Struct, frozen=True, kw_only=True):
     ports: tuple[PortPair, ...] = ()
     outputs: dict[str, str] = field(default_factory=dict)
     drum_maps: dict[str, dict[int, int]] = field(default_factory=dict)
+    latencies_ms: dict[str, float] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
     plain: bool = False
 

@@ -18,6 +18,7 @@ from typing import Final
 from msgspec.structs import replace
 
 from autoloops_bridges.clock import monotonic_us, wall_us
+from autoloops_bridges.midi.latency import port_latency_us
 from autoloops_bridges.midi.ports import MidiSink, MidiSource
 from autoloops_bridges.osc.ntp import NtpClock
 from autoloops_bridges.osc.sink import sinks_for
@@ -87,6 +88,7 @@ class PlayerProcess:
         self._clocks: Sequence[MidiSink | None] = ()
         self._clock_with_notes = SAME in born.options.clock_out
         self._watch = watch_ports(born.options, self._shared.connections, self._wake_up)
+        self._latencies_ms = born.options.latencies_ms
         self._ports = PortsState((), (), ())
         self._events = 0
         self._late_max_us = 0
@@ -124,7 +126,8 @@ class PlayerProcess:
         if self._source is not None and self._source is not news.source:
             self._watch.let_go(self._source)
         if news.sink is not None and news.sink is not self._sink:
-            self._attach(MAIN, news.sink, NoteLedger(self._shared.ledger))
+            latency_us = self._latency_us(news.sink)
+            self._attach(MAIN, news.sink, NoteLedger(self._shared.ledger), latency_us)
             self._sinks[MAIN].end_left_over(now_us)
             if self._clock_with_notes:
                 self._player.attach_clock(MAIN, news.sink.lead_us, now_us)
@@ -149,7 +152,7 @@ class PlayerProcess:
                 self._player.detach(key, now_us)
             if ends.sink is not None:
                 ledger = self._shared.rig_ledger(self._routes.ports.index(name))
-                self._attach(key, ends.sink, NoteLedger(ledger))
+                self._attach(key, ends.sink, NoteLedger(ledger), self._latency_us(ends.sink))
                 self._sinks[key].end_left_over(now_us)
 
     def _take_clocks(self, clocks: Sequence[MidiSink | None], now_us: int) -> None:
@@ -262,9 +265,12 @@ class PlayerProcess:
                 # What OSC receivers were told of ends by itself: nothing of it has to outlive this process.
                 self._attach(key, sink, NoteLedger(bytearray(LEDGER_SIZE)))
 
-    def _attach(self, key: str, sink: Sink, ledger: NoteLedger) -> None:
+    def _latency_us(self, sink: MidiSink) -> int:
+        return port_latency_us((sink.name, sink.again, *sink.cables), self._latencies_ms)
+
+    def _attach(self, key: str, sink: Sink, ledger: NoteLedger, latency_us: int = 0) -> None:
         self._sinks[key] = LedgeredSink(sink, ledger)
-        self._player.attach(key, sink.lead_us, monotonic_us())
+        self._player.attach(key, sink.lead_us, monotonic_us(), latency_us)
 
     def _wake_up(self) -> None:
         try:

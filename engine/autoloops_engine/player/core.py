@@ -100,11 +100,18 @@ class Player:
         """The line that the position is on, or is led back to."""
         return self._course.aim
 
-    def attach(self, key: str, lead_us: int, now_us: int) -> None:
-        """Serve another sink from now on; it hears what begins after this moment."""
-        outlet = Outlet(lead_us)
+    def attach(self, key: str, lead_us: int, now_us: int, latency_us: int = 0) -> None:
+        """Serve another sink from now on; it hears what begins after this moment.
+
+        Args:
+            key: What it is called in ``advance``.
+            lead_us: How far ahead it wants its events.
+            now_us: The present time.
+            latency_us: How long after it was sent something sounds there.
+        """
+        outlet = Outlet(lead_us, latency_us)
         self._outlets[key] = outlet
-        position_ub = self._position_ub(now_us + lead_us)
+        position_ub = self._position_ub(now_us + outlet.lead_us)
         self._line_up(outlet, position_ub)
         outlet.roll(position_ub)
         self._report(now_us)

@@ -20,14 +20,21 @@ class Part(Struct, frozen=True):
 
 
 class Outlet:
-    """Hands out every event ``lead_us`` ahead of its time.
+    """Hands out every event ahead of its time.
+
+    Within, times are those at which something is to be heard; what goes out says when it is to be sent.
+
+    Attributes:
+        lead_us: How long before it is to be heard an event is handed out.
 
     Args:
         lead_us: How far ahead the sink wants its events, in microseconds.
+        latency_us: How long after it was sent an event is heard; negative: it is to be held back.
     """
 
-    def __init__(self, lead_us: int) -> None:
-        self.lead_us = lead_us
+    def __init__(self, lead_us: int, latency_us: int = 0) -> None:
+        self.lead_us = lead_us + latency_us
+        self._latency_us = latency_us
         self._voices: dict[str, Voice] = {}
         self._served_us = 0
         # What a change of line has put before this time comes at this time: what was handed out is over.
@@ -67,7 +74,7 @@ class Outlet:
             events += self.voice(name).emit(part.feel, due, self._floor_us, part.channel, muted=part.muted)
         self._served_us = self._floor_us = max(self._served_us, horizon_us)
         events.sort(key=lambda event: (event.at_us, event.kind))
-        return events
+        return self._sent(events)
 
     def next_deadline_us(self, song: Line, parts: dict[str, Part], end_ub: int | None) -> int | None:
         """When this sink is to be served next; None when nothing is left before the end."""
@@ -82,18 +89,19 @@ class Outlet:
 
     def end_sounding(self, now_us: int, parts: tuple[str, ...] | None = None) -> list[Event]:
         """End what sounds, of these parts or of all, as soon as the sink can still be told."""
-        at_us = max(now_us, self._served_us)
-        return [
-            event
-            for name, voice in self._voices.items()
-            if parts is None or name in parts
-            for event in voice.end_sounding(at_us)
-        ]
+        at_us = max(now_us + self._latency_us, self._served_us)
+        voices = [voice for name, voice in self._voices.items() if parts is None or name in parts]
+        return self._sent([event for voice in voices for event in voice.end_sounding(at_us)])
 
     def clear(self) -> None:
         """Forget what is lined up; what sounds must have been ended."""
         for voice in self._voices.values():
             voice.clear()
+
+    def _sent(self, events: list[Event]) -> list[Event]:
+        """What is to be heard, by when it is to be sent."""
+        latency_us = self._latency_us
+        return [event._replace(at_us=event.at_us - latency_us) for event in events] if latency_us else events
 
     def _beats(self, song: Line, horizon_us: int, end_ub: int | None) -> list[Event]:
         events: list[Event] = []
