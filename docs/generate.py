@@ -17,7 +17,8 @@ CLI_INTRODUCTION = """\
 Generated from the commands' own help by `make docs`; do not edit by hand.
 
 Exit status: 0 for success, 2 for wrong usage, 1 for any other failure; failures are told on standard error.
-Options that take several values (`--channel`, `--model`, `--osc-send`) may be repeated or take them behind one another.
+Options that take several values (`--channel`, `--latency`, `--model`, `--osc-send`) may be repeated or take them behind
+one another.
 """
 
 

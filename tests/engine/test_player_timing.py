@@ -189,6 +189,31 @@ def test_a_part_with_an_offset_plays_its_first_bar_whole(offset_us: int) -> None
     assert ons[0] >= START_DELAY_US
 
 
+@pytest.mark.parametrize("latency_us", [-30_000, 30_000])
+@pytest.mark.parametrize("lead_us", [0, 5_000])
+def test_a_port_that_sounds_late_is_sent_to_that_much_earlier(latency_us: int, lead_us: int) -> None:
+    subject = Player(120.0, 0)
+    subject.attach("plain", 0, 0)
+    subject.attach("late", lead_us, 0, latency_us)
+    subject.handle(SetPart("melody", 1, 1, 0, EARLY_UB), 0)
+    subject.handle(OfferBar("melody", 1, 0, BAR), 0)
+    subject.handle(Start(), 0)
+    emissions: list[Emission] = []
+    handed_us: dict[Event, int] = {}
+    while (due_us := subject.next_deadline_us()) is not None and due_us < 3 * BAR_US + BEAT_US // 3:
+        for key, event in subject.advance(due_us):
+            emissions.append((key, event))
+            handed_us[event] = due_us - event.at_us if key == "late" else 0
+    plain_ons, late_ons = ([e for to, e in emissions if (to, e.kind) == (key, Kind.ON)] for key in ("plain", "late"))
+    pairs = list(zip(plain_ons, late_ons, strict=False))
+    assert len(pairs) > 40
+    assert all(late.at_us == plain.at_us - latency_us and late.number == plain.number for plain, late in pairs)
+    assert set(handed_us.values()) == {0, -lead_us}
+    assert all(event.at_us >= START_DELAY_US for event in late_ons)
+    subject.handle(Stop(), 3 * BAR_US + BEAT_US // 3)
+    ends_all(emissions + subject.advance(3 * BAR_US + BEAT_US // 3))
+
+
 def test_an_hour_at_an_odd_tempo_with_everything_undone_ends_where_arithmetic_says() -> None:
     """At 123.45 BPM an hour is 7,407 beats; three changes of tempo round to a microsecond each."""
     subject = player((0,), SetPart("melody", 1, 1))
