@@ -31,7 +31,8 @@ _LEDGERS: Final = 8
 _CONNECTIONS_AT: Final = _LEDGER_AT + _LEDGERS * LEDGER_SIZE
 _CONNECTIONS_BYTES: Final = 8 << 10
 _SESSION_AT: Final = _CONNECTIONS_AT + 2 * _CONNECTIONS_BYTES
-_SESSION_BYTES: Final = 512 << 10
+# A trio of sixteen bars with all that it can hold frozen, lined up and in motion takes less than half of it.
+_SESSION_BYTES: Final = 2 << 20
 _SIZE: Final = _SESSION_AT + 2 * _SESSION_BYTES
 _HEAD: Final = struct.Struct("<QII")
 _WORD: Final = struct.Struct("<Q")

@@ -199,7 +199,10 @@ def _labels(part: ShownPart, at: int, selected: bool, height: int) -> list[Text]
         states.append(Text(f"  {origin}", _WARNING))
     if part.misses:
         states.append(Text(f"  missed {part.misses}", _WARNING))
+    states.append(Text(f"  {part.loop_bar} of {part.length_bars}", _DIM))
     states += [Text("  holds" if part.hold else "  varies", _DIM), Text(f"  ch {part.channel}", _DIM)]
+    if part.linked:
+        states.append(Text("  linked", _DIM))
     if height == 1 and part.muted:
         name = Text(f"{'▸' if selected else ' '}M {part.name}", _WARNING)
     labels = [name, *states][:height]

@@ -52,6 +52,9 @@ class ShownPart(Struct, frozen=True):
         pitched: Whether pitches are heights; otherwise each is an instrument of its own.
         pitches: The pitches of its latest bars, ascending.
         misses: Bars that sounded without the latest control value that came in time.
+        loop_bar: Which bar of its loop sounds, from 1.
+        length_bars: Bars of its loop.
+        linked: Whether it shares its latent point with other parts.
     """
 
     name: str
@@ -63,6 +66,9 @@ class ShownPart(Struct, frozen=True):
     sounding: ShownBar | None
     next: ShownBar | None
     pitches: tuple[int, ...]
+    loop_bar: int
+    length_bars: int
+    linked: bool
 
 
 class Snapshot(Struct, frozen=True):
@@ -262,6 +268,9 @@ def _part(session: Session, watch: Watch, name: str, song_bar: int) -> ShownPart
         sounding,
         following,
         watch.pitches(name, (sounding, following)),
+        session.loop_bar(name, song_bar) + 1,
+        int(session.get(Target("length", name))[0]),
+        session.is_linked(name),
     )
 
 

@@ -90,6 +90,22 @@ class Session:
         """
         return self._stage.part(part).misses
 
+    def loop_bar(self, part: str, song_bar: int) -> int:
+        """Which bar of a part's loop, from 0, sounds at a bar of the song, from 0.
+
+        Raises:
+            UsageError: there is no such part.
+        """
+        return self._stage.part(part).loop_bar(song_bar)
+
+    def is_linked(self, part: str) -> bool:
+        """Whether a part shares its latent point with others.
+
+        Raises:
+            UsageError: there is no such part.
+        """
+        return bool(self._stage.linked(self._stage.part(part)))
+
     @property
     def fallbacks(self) -> int:
         """Bars that sounded without a fresh decode."""

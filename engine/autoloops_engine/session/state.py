@@ -1,10 +1,13 @@
 """The session as plain data: what a main process that takes over has to know."""
 
+from typing import Final
+
+import numpy as np
 from msgspec import Struct
 
 from autoloops_engine.constraints.harmony import OFF, Harmony
 from autoloops_engine.constraints.limits import FrozenStep, Limits
-from autoloops_engine.latent import LatentPoint, LatentSpace, point_at
+from autoloops_engine.latent import LatentPoint, LatentSpace, Vector, point_at
 from autoloops_engine.messages import TransportState
 from autoloops_engine.session.feel import PartFeel
 from autoloops_engine.session.firing import Fired
@@ -13,14 +16,23 @@ from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.settings import Launch, Settings
 from autoloops_engine.time.swing import Swing
 
+_FLOAT64: Final = "<f8"
+
 
 class PointState(Struct, frozen=True):
-    """A latent point by its controls; see ``LatentPoint``."""
+    """A latent point by its controls; see ``LatentPoint``.
 
-    base: tuple[float, ...]
+    Attributes:
+        base: Float64, little-endian: what is written thirty times a second is to be short, and exact.
+        knobs: By knob from 0.
+        attributes: By key.
+        motion: As ``base``; None when still.
+    """
+
+    base: bytes
     knobs: dict[int, float] = {}
     attributes: dict[str, float] = {}
-    motion: tuple[float, ...] | None = None
+    motion: bytes | None = None
 
 
 class FiredState(Struct, frozen=True):
@@ -93,8 +105,8 @@ class SessionState(Struct, frozen=True):
 
 def point_state(point: LatentPoint) -> PointState:
     """A latent point as plain data."""
-    motion = None if point.motion is None else tuple(float(x) for x in point.motion)
-    return PointState(tuple(float(x) for x in point.base), dict(point.knobs), dict(point.attributes), motion)
+    motion = None if point.motion is None else _packed(point.motion)
+    return PointState(_packed(point.base), dict(point.knobs), dict(point.attributes), motion)
 
 
 def restored_point(state: PointState, space: LatentSpace) -> LatentPoint:
@@ -103,12 +115,12 @@ def restored_point(state: PointState, space: LatentSpace) -> LatentPoint:
     Raises:
         ValueError: it does not fit the model's latent space.
     """
-    point = point_at(space, state.base)
+    point = point_at(space, _unpacked(state.base))
     for index, position in state.knobs.items():
         point = point.with_knob(index, position)
     for name, position in state.attributes.items():
         point = point.with_attribute(name, position)
-    return point.with_motion(state.motion)
+    return point.with_motion(None if state.motion is None else _unpacked(state.motion))
 
 
 def settings_state(settings: Settings) -> SettingsState:
@@ -190,3 +202,12 @@ def _restored_launch(state: LaunchState, space: LatentSpace) -> Launch:
     point = None if state.point is None else restored_point(state.point, space)
     settings = None if state.settings is None else restored_settings(state.settings, space)
     return Launch(state.position_ub, point, state.seed, state.restart, settings)
+
+
+def _packed(vector: Vector) -> bytes:
+    return vector.astype(_FLOAT64).tobytes()
+
+
+def _unpacked(packed: bytes) -> Vector:
+    """Raises ValueError where these are no whole numbers of eight bytes."""
+    return np.frombuffer(packed, _FLOAT64).astype(np.float64)

@@ -50,7 +50,7 @@ def test_a_torn_write_leaves_what_was_there_before(tmp_path: Path) -> None:
 def test_too_much_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
     shared = Shared(tmp_path / "engine.bin")
     shared.session.write(b"kept")
-    assert not shared.session.write(b"x" * (1 << 20))
+    assert not shared.session.write(b"x" * (1 << 22))
     assert shared.session.read() == b"kept"
 
 

@@ -43,6 +43,9 @@ def part(
         "sounding": ShownBar(0, notes, "fresh"),
         "next": ShownBar(1, following),
         "pitches": tuple(sorted({each.pitch for each in (*notes, *following)})),
+        "loop_bar": 1,
+        "length_bars": 2,
+        "linked": False,
     }
     return ShownPart(**{**facts, **changes})  # type: ignore[arg-type]
 
