@@ -9,11 +9,13 @@ from autoloops_engine.messages import Frozen, SyncState, TransportState
 from autoloops_engine.player.core import Player
 from autoloops_engine.player.events import Kind
 from autoloops_engine.session.core import Session
-from autoloops_engine.session.offline import Performance
+from autoloops_engine.session.offline import Performance, render
 from autoloops_engine.session.settings import PartSetup
 from autoloops_engine.session.state import SessionState
 from autoloops_engine.session.surface import Target, Values
 from autoloops_engine.testing import StubDecoder
+from autoloops_engine.time.swing import Swing
+from autoloops_engine.units import STEP_UB
 
 BEAT_US = 500_000
 BAR_US = 4 * BEAT_US
@@ -247,3 +249,15 @@ def test_a_new_player_and_a_new_main_process_take_all_of_it_over() -> None:
     assert fresh.get(Target("swing", "bass")) == (66.0, 8)
     assert fresh.get(Target("offset", "bass")) == (12.0,)
     assert fresh.get(Target("sync/multiple")) == (2.0,)
+
+
+def test_what_is_rendered_swings_as_what_is_played() -> None:
+    space = latent_space(StubDecoder().manifest)
+    setups = [PartSetup("melody", 1, space, 2)]
+    decoders = {"melody": StubDecoder()}
+    straight = render(setups, decoders, seed=7, tempo_bpm=120.0, bars=4)
+    swung = render(setups, decoders, seed=7, tempo_bpm=120.0, bars=4, swing=Swing(70.0, 16))
+    assert [note.pitch for note in swung] == [note.pitch for note in straight]
+    moved = {(a.start_ub % (2 * STEP_UB), b.start_ub - a.start_ub) for a, b in zip(straight, swung, strict=True)}
+    assert moved == {(0, 0), (STEP_UB, round(0.4 * STEP_UB))}
+    assert all(note.duration_ub > 0 for note in swung)

@@ -1,7 +1,7 @@
 """``autoloops render``: what ``play`` plays, as a MIDI file and as fast as the model decodes."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Literal
 
 import typer
 
@@ -9,7 +9,10 @@ from autoloops_bridges.commands.bundles import asked_parts, choose_bundles, defa
 from autoloops_bridges.commands.words import check_known_parts, check_number, read_channels, read_models, read_parts
 from autoloops_bridges.control.vocabulary import MAX_INT
 from autoloops_bridges.processes.options import assign_channels
+from autoloops_engine.time.swing import MOST_PERCENT, STRAIGHT_PERCENT, Swing
 from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
+
+SwingGrid = Literal["8", "16"]
 
 
 def render(
@@ -29,6 +32,10 @@ def render(
         float | None,
         typer.Option(min=0, max=4, callback=check_number, help="0: the likeliest notes. [default: the model's]"),
     ] = None,
+    swing: Annotated[
+        float, typer.Option(min=STRAIGHT_PERCENT, max=MOST_PERCENT, callback=check_number, help="Swing, in per cent.")
+    ] = STRAIGHT_PERCENT,
+    swing_grid: Annotated[SwingGrid, typer.Option(help="What swings: eighths or sixteenths.")] = "16",
     channel: Annotated[
         list[str] | None,
         typer.Option(metavar="PART=N", help="MIDI channel; repeatable. [default: melody=1 bass=2 drums=10]"),
@@ -59,6 +66,6 @@ def render(
     if temperature is not None:
         setups = [replace(setup, temperature=temperature) for setup in setups]
     decoders = {part.setup.name: part.decoder for part in cast}
-    notes = offline.render(setups, decoders, seed=seed, tempo_bpm=tempo, bars=bars)
+    notes = offline.render(setups, decoders, seed=seed, tempo_bpm=tempo, bars=bars, swing=Swing(swing, int(swing_grid)))
     write_atomically(out, to_midi(notes, channels, tempo, bars))
     typer.echo(f"{out}: {bars} bars, {len(notes)} notes, seed {seed}.")

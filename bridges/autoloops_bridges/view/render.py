@@ -63,7 +63,8 @@ def rows(shown: Snapshot, width: int, height: int) -> list[Text]:
     """The same, row by row, from the top."""
     layout = _Layout(width)
     roomy = width >= _LARGE_FROM[0] and height >= _LARGE_FROM[1]
-    top = [*(_large_transport(shown, layout.width) if roomy else _transport(shown)), _ruler(shown, layout)]
+    top = [*(_large_transport(shown, layout.width) if roomy else _transport(shown)), *_following(shown)]
+    top.append(_ruler(shown, layout))
     told = height - len(top) - _FACTS - (_GOOD_PART_ROWS + 1) * len(shown.parts)
     bottom = list(_bottom(shown, width, min(_MAX_TOLD_ROWS, max(1, told))))
     # The keys are wanted least by who knows them, the counters most.
@@ -127,6 +128,11 @@ def _large_transport(shown: Snapshot, width: int) -> list[Text]:
         text.append(" " * max(1, width - text.cell_len - len(tempo[row]) - 4))
         drawn.append(text.append(tempo[row], "bold").append(f" {units[row]:<3}", _DIM))
     return drawn
+
+
+def _following(shown: Snapshot) -> Iterator[Text]:
+    if shown.following:
+        yield Text(" " * _MARGIN).append(shown.following, _DIM if shown.locked else _WARNING)
 
 
 def _ruler(shown: Snapshot, layout: _Layout) -> Text:

@@ -8,8 +8,18 @@ from msgspec import Struct
 
 from autoloops_bridges.control.dispatch import address_of
 from autoloops_bridges.processes.options import PlayOptions
+from autoloops_bridges.view.following import following_line
 from autoloops_bridges.view.watched import Move
-from autoloops_engine.messages import FromPlayer, Frozen, OfferBar, PlayerStats, PortsState, ToPlayer, TransportState
+from autoloops_engine.messages import (
+    FromPlayer,
+    Frozen,
+    OfferBar,
+    PlayerStats,
+    PortsState,
+    SyncState,
+    ToPlayer,
+    TransportState,
+)
 from autoloops_engine.notes import Bar
 from autoloops_engine.session.core import Session
 from autoloops_engine.session.surface import Target, Values
@@ -76,6 +86,9 @@ class Snapshot(Struct, frozen=True):
 
     Attributes:
         position_ub: Where the song is, in micro-beats from the start of bar 1.
+        sync: Who gives the tempo.
+        following: How following goes, as a line; "" where we go our own way.
+        locked: Whether we are in step with who gives the tempo.
         margin_us: How long before its freeze line the newest bar had arrived, of the part with the least time left;
             None: not known yet, or the player fell back.
         budget_us: The decode budget of a bar.
@@ -89,6 +102,8 @@ class Snapshot(Struct, frozen=True):
     tempo_bpm: float
     position_ub: int
     sync: str
+    following: str
+    locked: bool
     seed: int
     parts: tuple[ShownPart, ...]
     selected: int
@@ -123,6 +138,7 @@ class Watch:
         self.unpitched = unpitched
         self.transport: TransportState | None = None
         self.ports: PortsState | None = None
+        self.sync: SyncState | None = None
         self.decode_us: int | None = None
         self.remarks: deque[str] = deque(maxlen=_REMARKS_KEPT)
         self._bars: dict[str, dict[int, ShownBar]] = {part: {} for part in options.parts}
@@ -147,6 +163,10 @@ class Watch:
                 self.transport = message
             case Frozen() if message.part in self._bars:
                 self._froze(message)
+            case SyncState():
+                if message.remark and (self.sync is None or message.remark != self.sync.remark):
+                    self.remark(message.remark)
+                self.sync = message
             case PortsState():
                 self.ports = message
                 for text in message.remarks:
@@ -234,6 +254,8 @@ def snapshot(
         tempo_bpm=float(tempo_bpm),
         position_ub=position_ub,
         sync=watch.options.sync,
+        following=following_line(watch.sync, float(session.get(Target("sync/multiple"))[0])),
+        locked=watch.sync is None or watch.sync.locked,
         seed=session.seed,
         parts=tuple(_part(session, watch, name, bar_of(position_ub)) for name in session.parts()),
         selected=selected,

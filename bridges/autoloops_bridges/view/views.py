@@ -7,8 +7,9 @@ from typing import Protocol
 from autoloops_bridges.processes.options import PlayOptions
 from autoloops_bridges.processes.report import BarLines, Printer, start_lines
 from autoloops_bridges.processes.stats import Stats
+from autoloops_bridges.view.following import FollowingNews
 from autoloops_engine.inference.budget import DecodeBudget
-from autoloops_engine.messages import FromPlayer, Frozen, PortsState, ToPlayer
+from autoloops_engine.messages import FromPlayer, Frozen, PortsState, SyncState, ToPlayer
 from autoloops_engine.session.core import Session
 from autoloops_engine.session.surface import Surface
 
@@ -81,6 +82,7 @@ class PlainView:
         self._scene = scene
         self._printer = printer
         self._bar_lines = BarLines(scene.options.parts)
+        self._following = FollowingNews()
 
     @property
     def dropped(self) -> int:
@@ -104,11 +106,14 @@ class PlainView:
         """Nothing is printed of it."""
 
     def heard(self, message: FromPlayer) -> None:
-        """Print a bar that is complete."""
+        """Print a bar that is complete, and what became of following."""
+        line: str | None = None
         if isinstance(message, Frozen):
             line = self._bar_lines.add(message, self._scene.session.misses, self._scene.stats.player.late_max_us)
-            if line is not None:
-                self._printer.line(line)
+        elif isinstance(message, SyncState):
+            line = self._following.heard(message)
+        if line:
+            self._printer.line(line)
 
     def decoded(self, decode_us: int) -> None:
         """Nothing is printed of it."""

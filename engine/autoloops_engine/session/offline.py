@@ -6,6 +6,7 @@ of their choice.
 
 import heapq
 from collections.abc import Callable, Mapping, Sequence
+from typing import Final
 
 from autoloops_engine.errors import ModelError
 from autoloops_engine.inference.decoder import Decoder
@@ -17,6 +18,7 @@ from autoloops_engine.session.core import Session
 from autoloops_engine.session.recording import RecordedNote, Recorder
 from autoloops_engine.session.settings import PartSetup
 from autoloops_engine.session.surface import Target
+from autoloops_engine.time.swing import Swing
 
 
 class Performance:
@@ -104,10 +106,19 @@ class Performance:
             return Failed(request, str(error))
 
 
+_STRAIGHT: Final = Swing()
+
+
 def render(
-    parts: Sequence[PartSetup], decoders: Mapping[str, Decoder], *, seed: int, tempo_bpm: float, bars: int
+    parts: Sequence[PartSetup],
+    decoders: Mapping[str, Decoder],
+    *,
+    seed: int,
+    tempo_bpm: float,
+    bars: int,
+    swing: Swing = _STRAIGHT,
 ) -> tuple[RecordedNote, ...]:
-    """The first ``bars`` bars of what ``play`` plays with this seed when no control is moved.
+    """The first ``bars`` bars of what ``play`` plays with this seed and swing when no control is moved.
 
     Raises:
         ModelError: a model cannot be run.
@@ -125,4 +136,9 @@ def render(
     for message in performance.heard:
         if isinstance(message, Frozen):
             recorder.add(message)
-    return recorder.notes()
+    return tuple(_swung(note, swing) for note in recorder.notes())
+
+
+def _swung(note: RecordedNote, swing: Swing) -> RecordedNote:
+    start_ub = swing.sounding_at(note.start_ub)
+    return note._replace(start_ub=start_ub, duration_ub=swing.sounding_at(note.start_ub + note.duration_ub) - start_ub)

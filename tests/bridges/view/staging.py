@@ -57,6 +57,8 @@ def shown(*parts: ShownPart, **changes: object) -> Snapshot:
         "tempo_bpm": 120.0,
         "position_ub": 0,
         "sync": "internal",
+        "following": "",
+        "locked": True,
         "seed": 7,
         "parts": parts,
         "selected": 0,
