@@ -14,8 +14,7 @@ from torch import Tensor, nn
 
 from autoloops_engine.units import STEPS_PER_BAR
 from autoloops_export.models.config import ModelConfig
-
-MIN_TEMPERATURE = 1e-6
+from autoloops_export.models.sampling import choose
 
 
 def initialise(*lstms: nn.LSTM) -> None:
@@ -90,10 +89,7 @@ class CoreDecoder(Configured):
     def bar(
         self, state: Tensor, embedding: Tensor, previous: Tensor, temperature: Tensor, noise: Tensor, bias: Tensor
     ) -> tuple[Tensor, ...]:
-        """Sample one bar step by step, each token fed back into the next step.
-
-        A token is argmax((logits + bias) / temperature + noise): exact sampling where the noise is standard Gumbel
-        (Maddison et al., "A* sampling", 2014); at temperature 0 argmax(logits + bias).
+        """Sample one bar step by step, each token chosen by :func:`choose` and fed back into the next step.
 
         Args:
             state: The decoder's state before the bar, [B, S].
@@ -107,14 +103,11 @@ class CoreDecoder(Configured):
             Tokens int64 [B, 16], the state after each step [B, 16, S], logits before bias and temperature [B, 16, C].
         """
         from_token, from_point = self._input_maps(embedding)
-        sharp = temperature.unsqueeze(1)
-        divisor = sharp.clamp(min=MIN_TEMPERATURE)
         tokens, states, logits = [], [], []
         for step in range(STEPS_PER_BAR):
             state, output = self._step(state, F.embedding(previous, from_token) + from_point)
             scores = self.logits(output)
-            wanted = scores + bias[:, step]
-            previous = torch.where(sharp > 0, wanted / divisor + noise[:, step], wanted).argmax(dim=1)
+            previous = choose(scores, bias[:, step], temperature, noise[:, step])
             tokens.append(previous)
             states.append(state)
             logits.append(scores)

@@ -16,6 +16,7 @@ from autoloops_engine.errors import UsageError
 from autoloops_export.data.windows import Dataset
 from autoloops_export.training.checkpoints import RESUME
 from autoloops_export.training.measure import Metrics
+from autoloops_export.training.pictures import Picture
 from autoloops_export.training.recipe import Recipe
 from autoloops_export.training.schedules import Plan
 from autoloops_export.training.sharing import ALONE, Share
@@ -64,7 +65,6 @@ class _Telemetry(Observer):
         """Print a line and write the figures."""
         for name, value in metrics.as_dict().items():
             self._writer.add_scalar(f"valid/{name}", value, step)
-        self._writer.flush()
         self._bar.console.print(
             f"step {step:,}: free-running {metrics.free_at_1:.3f} (T=1), {metrics.free_at_02:.3f} (mean, T=0.2); "
             f"teacher-forced {metrics.teacher_forced:.3f}; KL {metrics.kl:.1f} nats in "
@@ -74,6 +74,12 @@ class _Telemetry(Observer):
             highlight=False,
             soft_wrap=True,
         )
+
+    def drawn(self, step: int, pictures: dict[str, Picture]) -> None:
+        """Hang the piano rolls beside the figures."""
+        for part, picture in pictures.items():
+            self._writer.add_image(f"loops/{part}", picture, step, dataformats="HW")
+        self._writer.flush()
 
 
 def train_run(

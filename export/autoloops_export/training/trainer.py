@@ -20,6 +20,7 @@ from autoloops_export.training.batches import BatchSampler
 from autoloops_export.training.checkpoints import Counters, load_resume, save_resume
 from autoloops_export.training.measure import Metrics, measure
 from autoloops_export.training.objective import Feeding, Objective, Terms, TouchWeights
+from autoloops_export.training.pictures import Picture, pictures
 from autoloops_export.training.recipe import Recipe
 from autoloops_export.training.sharing import ALONE, Noise, Share
 
@@ -54,6 +55,9 @@ class Observer:
 
     def measured(self, step: int, metrics: Metrics, is_best: bool) -> None:
         """The validation windows have been measured."""
+
+    def drawn(self, step: int, pictures: dict[str, Picture]) -> None:
+        """What the model makes of some of them has been drawn, by part."""
 
 
 def pick_precision(name: str, device: torch.device) -> torch.dtype:
@@ -256,6 +260,7 @@ class Trainer:
             self.counters.best = metrics.free_at_1
             save_model(self.folder / BEST, weights, card)
         observer.measured(self.counters.step, metrics, is_best)
+        observer.drawn(self.counters.step, pictures(self.average, self.valid))
 
     def tensors(self) -> dict[str, Tensor]:
         """Everything that is a tensor, by ``PART.NAME``; the tensors are the run's own, not copies."""
