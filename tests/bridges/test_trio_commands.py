@@ -92,6 +92,14 @@ def test_play_gives_parts_their_models(
     assert options.channels == {part: {"melody": 1, "bass": 2, "drums": 10}.get(part, 3) for part in models_of}
 
 
+def test_a_rig_file_names_bundles_and_outputs(tmp_path: Path, trio: Path, launched: list[PlayOptions]) -> None:
+    rig = tmp_path / "rig.toml"
+    rig.write_text('[parts.melody]\nmodel = "tiny-trio"\n[parts.lead]\nmodel = "tiny-trio#bass"\n')
+    assert autoloops("play", "--rig", str(rig)) == 0
+    (options,) = launched
+    assert options.models == {"melody": str(trio), "lead": f"{trio}#bass"}
+
+
 def test_a_bundle_that_is_none_is_one_sentence(launched: list[PlayOptions], capsys: pytest.CaptureFixture[str]) -> None:
     assert autoloops("play", "--model", "nowhere") == 1
     assert (

@@ -12,7 +12,7 @@ from autoloops_bridges.control.rig import Rig
 from autoloops_bridges.control.rig_file import read_rig
 from autoloops_bridges.processes.options import PlayOptions, PortPair
 from autoloops_bridges.processes.sources import check_source
-from autoloops_engine.bundle.installed import find_bundle, installed_bundles
+from autoloops_engine.bundle.installed import find_bundle, installed_bundles, split_reference
 from autoloops_engine.errors import BundleError, PortError
 
 
@@ -86,7 +86,7 @@ def read_rig_options(path: Path, parts: tuple[str, ...], asked_models: Collectio
     for name, part in rig.parts.items():
         if part.model and name not in asked_models:
             try:
-                find_bundle(part.model)
+                find_bundle(split_reference(part.model)[0])
             except BundleError as error:
                 remarks.append(f"Line {part.line}: {error}")
             else:

@@ -145,6 +145,12 @@ class TestRolls:
         for word in ("MUTED", "missed 3", "varies"):
             assert word in text
 
+    def test_where_in_its_loop_a_part_is_and_that_it_shares_a_point_is_said_in_words(self) -> None:
+        text = "\n".join(screen(shown(part(loop_bar=14, length_bars=16, linked=True), part("lead"))))
+        assert "14 of 16" in text
+        assert "1 of 2" in text
+        assert text.count("linked") == 1
+
     def test_a_single_row_still_tells_a_muted_part(self) -> None:
         parts = [part(f"part{at}", muted=at == 2) for at in range(4)]
         text = "\n".join(screen(shown(*parts), 80, 6))
