@@ -86,7 +86,7 @@ class MidiClock:
         if playing:
             self._mode = Mode.RUNNING
             if self._ticks is not None:
-                self._next_tick = _nearest_tick(line, self._ticks.meant.at_us) + 1
+                self._next_tick = _nearest_tick(line, self._ticks.meant_us) + 1
             return
         if self._mode is Mode.RUNNING and not self._ours:
             # Stopped here alone: the master plays on, and may be joined again.
@@ -121,7 +121,7 @@ class MidiClock:
         if not self._hears(now_us):
             remark = "The MIDI clock is silent; its tempo goes on until it is back."
             return SourceState(tempo_bpm, jitter_us, locked=False, remark=remark)
-        locked = self._ticks.settled and self._ticks.meant.uncertainty_us <= _LOCKED_US
+        locked = self._ticks.settled and self._ticks.uncertainty_us <= _LOCKED_US
         return SourceState(tempo_bpm, jitter_us, locked, 1, self._lost_remark(now_us), holds_tempo=True)
 
     def close(self) -> None:
@@ -156,7 +156,7 @@ class MidiClock:
         self._mode, deed = TABLE[self._mode, Word.CLOCK]
         assert self._ticks is not None
         ns_per_beat = round(self._ticks.tick_us * TICKS_PER_BEAT * NS_PER_US)
-        meant_us = round(self._ticks.meant.at_us)
+        meant_us = round(self._ticks.meant_us)
         match deed:
             case Deed.BEGIN:
                 tick = self._next_tick

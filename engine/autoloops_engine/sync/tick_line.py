@@ -1,12 +1,11 @@
-"""The straight line through clock ticks that jitter: how long a tick is, and when one was really meant. Pure.
+"""The line through clock ticks that jitter: how long a tick is, and when the last one was really meant. Pure.
 
-A delay-locked loop (F. Adriaensen, "Using a DLL to filter time", Linux Audio Conference 2005) has one bandwidth: narrow
-enough for a jittery clock it follows a tempo change for bars, wide enough for the change it lets the jitter through.
-Here the line of least squares through the ticks since the tempo last changed takes its place: its bandwidth is as wide
-as a few ticks after a change and as narrow as ``MEMORY_TICKS`` when the tempo has stood. That it changed is what a
-two-sided cumulative sum of the normalised errors tells (E. S. Page, "Continuous inspection schemes", Biometrika 1954),
-and of what happened there, the explanation that fits the ticks best is taken: nothing, ticks that were lost, another
-tempo. The jitter is measured on second differences of the ticks, which no steady tempo shows in.
+Several filters run side by side that differ in what they take jitter for: errors of single ticks around a steady beat,
+errors that add up (of a clock that waits a tick's length after each tick), or a mixture; the one that predicts best is
+believed. That the tempo changed is what a two-sided cumulative sum of its normalised errors tells (E. S. Page,
+"Continuous inspection schemes", Biometrika 1954); and of what happened there, the likeliest explanation is taken:
+nothing, another tempo, ticks that were lost, another phase. The size of the jitter is measured on second differences
+of the ticks, in which no steady tempo shows.
 """
 
 import math
@@ -14,123 +13,59 @@ from collections import deque
 from collections.abc import Sequence
 from typing import Final, NamedTuple
 
+from autoloops_engine.sync.tick_filter import Noise, TickState
 from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM, TICKS_PER_BEAT, US_PER_S
 
-# 32 beats: jitter of ±20 ms leaves the line 0.8 ms and 0.01 % of tempo uncertain (standard deviations).
-MEMORY_TICKS: Final = 768
-# What no clock's stamps are better than, in microseconds: the map of a JACK server's frames is slewed, and so on.
-LEAST_JITTER_US: Final = 100.0
-# The jitter to assume before it can be measured: a driver's callback.
+# What no stamps are better than, in microseconds: the map of a JACK server's frames is slewed, and so on.
+LEAST_JITTER_US: Final = 30.0
+# The jitter to assume before it can be measured.
 UNKNOWN_JITTER_US: Final = 5_000.0
 _JITTER_TICKS: Final = 32
 _ENOUGH_DIFFERENCES: Final = 4
-# From the median of absolute values to the standard deviation of normal ones; and the second difference of white noise
-# has six times its variance.
-_MEDIAN_TO_SD: Final = 1 / (0.6745 * math.sqrt(6))
+_MEDIAN_TO_SD: Final = 1 / 0.6745
+# What the filters believe of jitter: the variance of what adds up against that of what does not.
+_SHARES: Final = (0.0, 0.3, 3.0, 50.0)
+# How long a filter's surprises count, in ticks, and how much better another has to be to be believed instead.
+_MEMORY_TICKS: Final = 256
+_BETTER: Final = 10.0
 # One late tick is no change of tempo: so many standard deviations count at most, and so many are noise.
 _CLIP: Final = 12.0
 _SLACK: Final = 0.5
-_ALARM: Final = 20.0
-# An explanation is good when it leaves so many standard deviations. Twice the log of the odds against each beforehand:
-# what is lost stays lost, while a wrong tempo mends itself, so a shift has to be well founded.
+_ALARM: Final = 15.0
+# An explanation is good when it leaves so many standard deviations, and taken when it is so much likelier than the
+# next best (twice the log of the odds). Beforehand each costs as much: what is lost stays lost, while a wrong tempo
+# mends itself.
 _GOOD_FIT: Final = 3.0
 _ODDS: Final = 10.0
-_PRICES: Final = {"nothing": 0.0, "tempo": 8.0, "shift": 12.0}
-# The place where another tempo begins is known as well as so many ticks say.
-_PIVOT_TICKS: Final = 8
-# A change of tempo may be that large (standard deviation), a clock that comes back that far off.
+_PRICES: Final = {"nothing": 0.0, "tempo": 4.0, "phase": 4.0, "shift": 12.0}
+# How large a change of tempo or phase may be (standard deviations, in ticks), and the change of a clock that is back.
 _CHANGE: Final = 0.3
-_RETURN: Final = 0.02
+_PHASE: Final = 0.25
 # So many ticks on the old line in a row end a doubt; where nothing explains them for so long, begin with the newest.
 _BACK_TICKS: Final = 3
 _PATIENCE_TICKS: Final = 24
+_HISTORY_TICKS: Final = 4 * _PATIENCE_TICKS
 _SHORTEST_US: Final = 60 * US_PER_S / MAX_TEMPO_BPM / TICKS_PER_BEAT
 _LONGEST_US: Final = 60 * US_PER_S / MIN_TEMPO_BPM / TICKS_PER_BEAT
 
 
-class Estimate(NamedTuple):
-    """A place on the line.
-
-    Attributes:
-        at_us: When the tick was meant.
-        uncertainty_us: The standard deviation of that.
-    """
-
-    at_us: float
-    uncertainty_us: float
-
-
 class _Tick(NamedTuple):
-    number: int
+    """A tick that came, and what each filter knew after it."""
+
     at_us: int
+    states: tuple[TickState, ...]
 
 
 class _Explanation(NamedTuple):
-    """What may have happened before the tick at ``begin``; ``cost`` is twice the negative log of its odds."""
+    """What may have happened before the doubted tick at ``begin``; ``missing`` ticks were lost there."""
 
     cost: float
+    fit: float
     what: str
     begin: int
-
-
-class _Sums:
-    """Least squares over (tick number, time), with what was thought of the slope before."""
-
-    def __init__(self, origin: _Tick, tick_us: float, spread_us: float) -> None:
-        self._origin = origin
-        self._prior_us = tick_us
-        self._prior_weight = 1 / spread_us**2
-        self._points: deque[tuple[int, float]] = deque()
-        self._k = 0
-        self._kk = 0
-        self._t = 0.0
-        self._kt = 0.0
-
-    @property
-    def count(self) -> int:
-        """How many ticks the line goes through."""
-        return len(self._points)
-
-    def add(self, number: int, at_us: float) -> None:
-        """Take a tick in, and forget the oldest where there are more than are remembered."""
-        k, t = number - self._origin.number, at_us - self._origin.at_us
-        # What is summed are deviations from the tempo that was thought: small numbers, of which floats lose nothing.
-        self._sum(k, t - k * self._prior_us, 1)
-        self._points.append((k, t - k * self._prior_us))
-        if len(self._points) > MEMORY_TICKS:
-            self._sum(*self._points.popleft(), -1)
-
-    def drop(self, count: int) -> None:
-        """Forget the newest ticks."""
-        for _ in range(count):
-            self._sum(*self._points.pop(), -1)
-
-    def tick_us(self, jitter_us: float) -> float:
-        """How long a tick is."""
-        precision, moment = self._slope(jitter_us)
-        return self._prior_us + moment / precision
-
-    def at(self, number: int, jitter_us: float) -> Estimate:
-        """When a tick is meant to come."""
-        n = len(self._points)
-        precision, moment = self._slope(jitter_us)
-        k = number - self._origin.number
-        away = k - self._k / n
-        at_us = self._origin.at_us + k * self._prior_us + self._t / n + away * moment / precision
-        return Estimate(at_us, math.sqrt(jitter_us**2 / n + away**2 / precision))
-
-    def _slope(self, jitter_us: float) -> tuple[float, float]:
-        """The precision of the slope's deviation from what was thought, and that times the deviation."""
-        n = len(self._points)
-        noise = jitter_us**2
-        spread = self._kk - self._k**2 / n
-        return spread / noise + self._prior_weight, (self._kt - self._k * self._t / n) / noise
-
-    def _sum(self, k: int, t: float, sign: int) -> None:
-        self._k += sign * k
-        self._kk += sign * k * k
-        self._t += sign * t
-        self._kt += sign * k * t
+    missing: int
+    # What is known by now if that is so.
+    state: TickState
 
 
 class TickLine:
@@ -152,31 +87,39 @@ class TickLine:
         self.lost = 0
         self._differences: deque[float] = deque(maxlen=_JITTER_TICKS)
         self._jitter_us = UNKNOWN_JITTER_US
+        self._surprises = [0.0] * len(_SHARES)
+        self._believed = 0
         self.anchor(number, at_us, tick_us, spread)
 
     def anchor(self, number: int, at_us: int, tick_us: float, spread: float) -> None:
         """Begin anew at a tick; what is known of the jitter stays."""
         self.number = number
         self.last_us = at_us
-        self._raw: deque[_Tick] = deque([_Tick(number, at_us)], maxlen=MEMORY_TICKS)
-        self._sums = _Sums(self._raw[-1], tick_us, spread * tick_us)
-        self._sums.add(number, at_us)
+        state = TickState(at_us, tick_us, self._jitter_us**2, 0.0, (spread * tick_us) ** 2)
+        self._states = (state,) * len(_SHARES)
+        self._ticks = deque([_Tick(at_us, self._states)], maxlen=_HISTORY_TICKS)
         self._settle()
 
     @property
     def tick_us(self) -> float:
         """How long a tick is; within the tempos that there are, whatever the first ticks looked like."""
-        return min(_LONGEST_US, max(_SHORTEST_US, self._sums.tick_us(self._jitter_us)))
+        return min(_LONGEST_US, max(_SHORTEST_US, self._state.tick_us))
+
+    @property
+    def meant_us(self) -> float:
+        """When the last tick was meant."""
+        return self._state.at_us
+
+    @property
+    def uncertainty_us(self) -> float:
+        """The standard deviation of that."""
+        return math.sqrt(self._state.at_us2)
 
     @property
     def jitter_us(self) -> float:
-        """The standard deviation of the ticks around the line."""
-        return self._jitter_us
-
-    @property
-    def meant(self) -> Estimate:
-        """When the last tick was meant."""
-        return self._sums.at(self.number, self._jitter_us)
+        """By how much ticks come early or late, as a standard deviation."""
+        noise = self._noises[self._believed]
+        return math.sqrt(noise.late_us2 + noise.drift_us2)
 
     @property
     def settled(self) -> bool:
@@ -185,149 +128,179 @@ class TickLine:
 
     def is_off(self, at_us: int) -> bool:
         """Whether the next tick, were it to come then, would be further off than jitter explains."""
-        return abs(self._error(_Tick(self.number + 1, at_us))) > _GOOD_FIT
+        noise = self._noises[self._believed]
+        return abs(self._state.ahead(noise).error(at_us, noise)) > _GOOD_FIT
 
     def tick(self, at_us: int) -> None:
         """The next tick came."""
         self.number += 1
         self.last_us = at_us
-        self._raw.append(_Tick(self.number, at_us))
-        self._measure_jitter()
+        self._measure_jitter(at_us)
+        noises = self._noises
+        ahead = tuple(state.ahead(noise) for state, noise in zip(self._states, noises, strict=True))
         if self._doubted:
             self._doubted += 1
+            self._coast(at_us, ahead)
         else:
-            self._weigh(at_us)
+            self._weigh(at_us, ahead, noises)
         if self._doubted:
-            self._explain()
+            self._explain(noises)
+
+    @property
+    def _state(self) -> TickState:
+        return self._guess or self._states[self._believed]
+
+    @property
+    def _noises(self) -> tuple[Noise, ...]:
+        """What each filter takes for granted: all of them explain the jitter that was measured."""
+        # A second difference holds three errors of ticks (1, -2, 1) and two steps of what adds up.
+        spread_us2 = 6 * self._jitter_us**2
+        lates_us2 = [spread_us2 / (6 + 2 * share) for share in _SHARES]
+        return tuple(Noise(late_us2, share * late_us2) for late_us2, share in zip(lates_us2, _SHARES, strict=True))
 
     def _settle(self) -> None:
         self._late = self._early = 0.0
         self._late_ticks = self._early_ticks = 0
         self._doubted = 0
+        # Where the ticks are by the likeliest explanation of those that are still doubted.
+        self._guess: TickState | None = None
 
-    def _measure_jitter(self) -> None:
-        if len(self._raw) < 3:
+    def _measure_jitter(self, at_us: int) -> None:
+        if len(self._ticks) < 2:
             return
-        first, second, third = self._raw[-3], self._raw[-2], self._raw[-1]
-        self._differences.append(abs(first.at_us - 2 * second.at_us + third.at_us))
+        self._differences.append(abs(at_us - 2 * self._ticks[-1].at_us + self._ticks[-2].at_us))
         if len(self._differences) >= _ENOUGH_DIFFERENCES:
             median_us = sorted(self._differences)[len(self._differences) // 2]
-            self._jitter_us = max(LEAST_JITTER_US, median_us * _MEDIAN_TO_SD)
+            self._jitter_us = max(LEAST_JITTER_US, median_us * _MEDIAN_TO_SD / math.sqrt(6))
 
-    def _weigh(self, at_us: int) -> None:
+    def _coast(self, at_us: int, ahead: tuple[TickState, ...]) -> None:
+        self._states = ahead
+        self._ticks.append(_Tick(at_us, ahead))
+
+    def _weigh(self, at_us: int, ahead: tuple[TickState, ...], noises: Sequence[Noise]) -> None:
         """Take a tick in, or doubt it and those before it that were off to the same side."""
-        error = self._error(self._raw[-1])
+        error = ahead[self._believed].error(at_us, noises[self._believed])
         self._late, self._late_ticks = _cumulated(self._late, self._late_ticks, error)
         self._early, self._early_ticks = _cumulated(self._early, self._early_ticks, -error)
-        if max(self._late, self._early) <= _ALARM:
-            self._take(self._raw[-1], error)
+        if max(self._late, self._early) > _ALARM:
+            run = self._late_ticks if self._late >= self._early else self._early_ticks
+            self._doubted = min(run, len(self._ticks), _PATIENCE_TICKS)
+            self._coast(at_us, ahead)
             return
-        run = self._late_ticks if self._late >= self._early else self._early_ticks
-        self._doubted = min(run, self._sums.count)
-        self._sums.drop(self._doubted - 1)
+        # A filter that has lost the clock learns from the one that has not.
+        ahead = tuple(
+            state if abs(state.error(at_us, noise)) <= _CLIP else ahead[self._believed]
+            for state, noise in zip(ahead, noises, strict=True)
+        )
+        self._states = tuple(_taken(at_us, state, noise) for state, noise in zip(ahead, noises, strict=True))
+        self._ticks.append(_Tick(at_us, self._states))
+        self._judge(at_us, ahead, noises)
 
-    def _error(self, tick: _Tick) -> float:
-        """How late a tick is, in standard deviations."""
-        expected = self._sums.at(tick.number, self._jitter_us)
-        return (tick.at_us - expected.at_us) / math.hypot(expected.uncertainty_us, self._jitter_us)
+    def _judge(self, at_us: int, ahead: tuple[TickState, ...], noises: Sequence[Noise]) -> None:
+        """Believe the filter that was surprised least."""
+        for index, (state, noise) in enumerate(zip(ahead, noises, strict=True)):
+            surprise = min(_GOOD_FIT**2, state.error(at_us, noise) ** 2) + math.log(state.at_us2 + noise.late_us2)
+            self._surprises[index] += surprise - self._surprises[index] / _MEMORY_TICKS
+        best = min(range(len(_SHARES)), key=lambda index: self._surprises[index])
+        if self._surprises[best] < self._surprises[self._believed] - _BETTER:
+            self._believed = best
 
-    def _take(self, tick: _Tick, error: float) -> None:
-        """Take a tick in; one that is far out counts for no more than jitter explains."""
-        excess = error - max(-_CLIP, min(_CLIP, error))
-        uncertainty_us = self._sums.at(tick.number, self._jitter_us).uncertainty_us
-        self._sums.add(tick.number, tick.at_us - excess * math.hypot(uncertainty_us, self._jitter_us))
+    # -- doubts ------------------------------------------------------------------------------------------------------
 
-    def _explain(self) -> None:
-        """Find out what happened since the ticks left the line: nothing, a shift, another tempo."""
-        ticks = [self._raw[index] for index in range(-self._doubted, 0)]
-        errors = [self._error(tick) for tick in ticks]
+    def _explain(self, noises: Sequence[Noise]) -> None:
+        """Find out what happened since the ticks left the line."""
+        noise = noises[self._believed]
+        stamps_us = [self._ticks[index].at_us for index in range(-self._doubted, 0)]
+        start = self._ticks[-self._doubted - 1].states[self._believed]
+        coasted = [start.at_us + (index + 1) * start.tick_us for index in range(len(stamps_us))]
+        errors = [
+            (at_us - coasted_us) / math.sqrt(start.at_us2 + noise.late_us2 + noise.drift_us2 * (index + 1))
+            for index, (at_us, coasted_us) in enumerate(zip(stamps_us, coasted, strict=True))
+        ]
         far = next((index for index, error in enumerate(errors) if abs(error) > _GOOD_FIT), 0)
+        explanations = [self._weighed("nothing", 0, stamps_us, noise)]
         # What happened may have happened where the errors began to add up, or where they became large.
-        explanations = [self._weighed("nothing", 0, ticks, errors)]
         for begin in sorted({0, far}):
-            explanations += [self._weighed(what, begin, ticks, errors) for what in ("shift", "tempo")]
+            late_us = sum(stamps_us[begin:]) - sum(coasted[begin:])
+            missing = round(late_us / (len(stamps_us) - begin) / start.tick_us)
+            explanations += [self._weighed(what, begin, stamps_us, noise) for what in ("tempo", "phase")]
+            if missing:
+                explanations.append(self._weighed("shift", begin, stamps_us, noise, missing))
         best = min(explanations, key=lambda explanation: explanation.cost)
-        rival_cost = min(each.cost for each in explanations if each.what != best.what)
-        if rival_cost < best.cost + _ODDS and len(ticks) < _PATIENCE_TICKS:
+        rival_cost = min(each.cost for each in explanations if (each.what, each.missing) != (best.what, best.missing))
+        self._guess = best.state if best.fit <= _GOOD_FIT**2 and not best.missing else None
+        if rival_cost < best.cost + _ODDS and len(stamps_us) < _PATIENCE_TICKS:
             return
-        if best.cost - _PRICES[best.what] > _GOOD_FIT**2 * len(ticks):
-            self._be_patient(ticks, errors)
-            return
-        before, ticks = ticks[: best.begin], ticks[best.begin :]
-        self._resume(before)
-        match best.what:
-            case "nothing":
-                self._resume(ticks)
-            case "shift":
-                self._shift(ticks)
-            case "tempo":
-                self._sums = self._other_tempo(ticks)
+        if best.fit <= _GOOD_FIT**2:
+            self._accept(best, stamps_us, noises)
+        else:
+            self._be_patient(explanations[0], stamps_us, errors, noises)
+
+    def _weighed(self, what: str, begin: int, stamps_us: Sequence[int], noise: Noise, missing: int = 0) -> _Explanation:
+        """How likely the ticks are if ``what`` happened before the one at ``begin``."""
+        state = self._ticks[-len(stamps_us) - 1].states[self._believed]
+        cost, squares = _PRICES[what], 0.0
+        for index, at_us in enumerate(stamps_us):
+            if index == begin:
+                state = _changed(state, what, missing)
+            state = state.ahead(noise)
+            error = state.error(at_us, noise)
+            cost += state.surprise(at_us, noise)
+            squares += error**2
+            state = state.told(error, noise)
+        if not _SHORTEST_US <= state.tick_us <= _LONGEST_US:
+            cost = math.inf
+        return _Explanation(cost, squares / len(stamps_us), what, begin, missing, state)
+
+    def _accept(self, explanation: _Explanation, stamps_us: Sequence[int], noises: Sequence[Noise]) -> None:
+        """Let every filter go through the doubted ticks again, knowing what happened."""
+        for _ in stamps_us:
+            self._ticks.pop()
+        self._states = self._ticks[-1].states
+        self._go_through(stamps_us[: explanation.begin], noises)
+        self._states = tuple(_changed(state, explanation.what, explanation.missing) for state in self._states)
+        self._go_through(stamps_us[explanation.begin :], noises)
+        self.number += explanation.missing
+        self.lost += explanation.missing
         self._settle()
 
-    def _weighed(self, what: str, begin: int, ticks: Sequence[_Tick], errors: Sequence[float]) -> _Explanation:
-        """What the ticks cost when ``what`` happened before the one at ``begin``."""
-        jitter_us, since = self._jitter_us, ticks[begin:]
-        cost = _PRICES[what] + sum(error**2 for error in errors[:begin])
-        match what:
-            case "tempo":
-                other = self._other_tempo(since)
-                left_us = [tick.at_us - other.at(tick.number, jitter_us).at_us for tick in since]
-                if not _SHORTEST_US <= other.tick_us(jitter_us) <= _LONGEST_US:
-                    cost = math.inf
-            case "shift":
-                shift_us = self._mean_us(since)
-                left_us = [tick.at_us - self._sums.at(tick.number, jitter_us).at_us - shift_us for tick in since]
-            case _:
-                return _Explanation(cost + sum(error**2 for error in errors[begin:]), what, begin)
-        return _Explanation(cost + sum((each_us / jitter_us) ** 2 for each_us in left_us), what, begin)
-
-    def _mean_us(self, ticks: Sequence[_Tick]) -> float:
-        """How late the ticks are on average."""
-        return sum(tick.at_us - self._sums.at(tick.number, self._jitter_us).at_us for tick in ticks) / len(ticks)
-
-    def _be_patient(self, ticks: Sequence[_Tick], errors: Sequence[float]) -> None:
+    def _be_patient(
+        self, nothing: _Explanation, stamps_us: Sequence[int], errors: Sequence[float], noises: Sequence[Noise]
+    ) -> None:
         """Nothing explains the ticks: wait until they are back on the line, or begin anew after a while."""
         newest = errors[-_BACK_TICKS:]
         if len(newest) == _BACK_TICKS and all(abs(error) <= _GOOD_FIT for error in newest):
-            self._resume(ticks)
-            self._settle()
-        elif len(ticks) > _PATIENCE_TICKS:
-            self._begin_with(ticks[-_PATIENCE_TICKS // 2 :], _CHANGE)
-            self._settle()
+            self._accept(nothing, stamps_us, noises)
+        elif len(stamps_us) > _PATIENCE_TICKS:
+            number, recent_us = self.number, stamps_us[-_PATIENCE_TICKS // 2 :]
+            self.anchor(number, recent_us[0], self.tick_us, _CHANGE)
+            self._go_through(recent_us[1:], noises)
+            self.last_us = stamps_us[-1]
 
-    def _resume(self, ticks: Sequence[_Tick]) -> None:
-        for tick in ticks:
-            self._take(tick, self._error(tick))
+    def _go_through(self, stamps_us: Sequence[int], noises: Sequence[Noise]) -> None:
+        """Let every filter take ticks in."""
+        for at_us in stamps_us:
+            pairs = zip(self._states, noises, strict=True)
+            self._states = tuple(_taken(at_us, state.ahead(noise), noise) for state, noise in pairs)
+            self._ticks.append(_Tick(at_us, self._states))
 
-    def _shift(self, ticks: Sequence[_Tick]) -> None:
-        """Ticks are missing (or too many), or the clock went on in another phase."""
-        tick_us, shift_us = self.tick_us, self._mean_us(ticks)
-        missing = round(shift_us / tick_us)
-        self.number += missing
-        self.lost += missing
-        ticks = [_Tick(tick.number + missing, tick.at_us) for tick in ticks]
-        for index, tick in enumerate(ticks, -len(ticks)):
-            self._raw[index] = tick
-        if missing and abs(shift_us - missing * tick_us) <= tick_us / 4:
-            self._resume(ticks)
-        else:
-            self._begin_with(ticks, _RETURN)
 
-    def _other_tempo(self, ticks: Sequence[_Tick]) -> _Sums:
-        """The line of another tempo that begins where the old line ends."""
-        pivot = ticks[0].number - 1
-        pivot_us = self._sums.at(pivot, self._jitter_us).at_us
-        sums = _Sums(_Tick(pivot, round(pivot_us)), self.tick_us, _CHANGE * self.tick_us)
-        for _ in range(_PIVOT_TICKS):
-            sums.add(pivot, pivot_us)
-        for tick in ticks:
-            sums.add(tick.number, tick.at_us)
-        return sums
+def _changed(state: TickState, what: str, missing: int) -> TickState:
+    """What is known before a tick when something happened."""
+    match what:
+        case "tempo":
+            return state._replace(tick_us2=state.tick_us2 + (_CHANGE * state.tick_us) ** 2)
+        case "phase":
+            return state._replace(at_us2=state.at_us2 + (_PHASE * state.tick_us) ** 2)
+        case "shift":
+            return state._replace(at_us=state.at_us + missing * state.tick_us)
+        case _:
+            return state
 
-    def _begin_with(self, ticks: Sequence[_Tick], spread: float) -> None:
-        self._sums = _Sums(ticks[0], self.tick_us, spread * self.tick_us)
-        for tick in ticks:
-            self._sums.add(tick.number, tick.at_us)
+
+def _taken(at_us: int, ahead: TickState, noise: Noise) -> TickState:
+    """What is known after a tick; one that is far out counts for no more than jitter explains."""
+    return ahead.told(max(-_CLIP, min(_CLIP, ahead.error(at_us, noise))), noise)
 
 
 def _cumulated(total: float, ticks: int, error: float) -> tuple[float, int]:
