@@ -29,6 +29,7 @@ COMMANDS: Final = (
     "doctor",
     "bench",
     "models",
+    "presets",
 )
 # Options that take several values, behind one another or each with the option's name.
 REPEATABLE: Final = ("--channel", "--latency", "--model", "--osc-send")

@@ -22,7 +22,7 @@ from autoloops_bridges.commands.loops import decode_loop, record
 from autoloops_bridges.commands.send import parse_value, show_value
 from autoloops_bridges.commands.words import repeat_options
 from autoloops_bridges.osc import codec
-from autoloops_bridges.processes.options import Address, PlayOptions
+from autoloops_bridges.processes.options import Address, PlayOptions, PortPair
 from autoloops_engine.codecs.melody import one_hot
 from autoloops_engine.codecs.midifile import encode_melody, read_midi
 from autoloops_engine.testing import StubDecoder
@@ -205,6 +205,39 @@ class TestPlay:
                 plain=True,
             )
         ]
+
+    def test_a_rig_file_gives_what_the_command_line_does_not_and_its_mistakes_stop_nothing(
+        self, autoloops: Run, launched: list[PlayOptions], tmp_path: Path
+    ) -> None:
+        rig = tmp_path / "rig.toml"
+        rig.write_text(
+            """
+tempo = 96
+seed = 7
+midi_in = "none"
+sync = "wind"
+clock_out = ["same"]
+[ports.desk]
+in = "desk"
+[parts.bass]
+channel = 5
+[parts.melody]
+model = "/no/such/bundle"
+[parts.choir]
+[[map]]
+source = = "cc"
+""",
+            encoding="utf-8",
+        )
+        assert autoloops("play", "--rig", str(rig), "--tempo", "100") == (0, "", "")
+        (options,) = launched
+        assert options.parts == ("bass", "melody")
+        assert (options.tempo_bpm, options.seed, options.midi_in) == (100.0, 7, "none")
+        assert options.clock_out == ("same",)
+        assert options.channels == {"bass": 5, "melody": 1}
+        assert options.ports == (PortPair("desk", "desk", "none"),)
+        assert options.rig == rig.read_text(encoding="utf-8")
+        assert [remark.split(":")[0] for remark in options.remarks] == ["Line 11", "Line 13"]
 
     @pytest.mark.parametrize(
         "words",

@@ -132,7 +132,7 @@ def play(
         plain=plain,
     )
     if found is not None:
-        options = found.complete(options, said={name for name in ("tempo", "sync", "seed") if _is_said(context, name)})
+        options = found.complete(options, said={name for name in context.params if _is_said(context, name)})
     from autoloops_bridges.processes.launcher import launch
 
     raise typer.Exit(launch(options))

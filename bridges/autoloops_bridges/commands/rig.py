@@ -2,7 +2,7 @@
 
 from collections.abc import Collection
 from pathlib import Path
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
@@ -14,6 +14,9 @@ from autoloops_bridges.processes.options import PlayOptions, PortPair
 from autoloops_bridges.processes.sources import check_source
 from autoloops_engine.bundle.installed import find_bundle, installed_bundles, split_reference
 from autoloops_engine.errors import BundleError, PortError
+
+# Options that a rig file may give as well, beside ``sync``.
+FROM_FILE: Final = ("tempo", "seed", "midi_out", "midi_in", "midi_api", "clock_out")
 
 
 class RigOptions(NamedTuple):
@@ -42,7 +45,7 @@ class RigOptions(NamedTuple):
 
         Args:
             options: What the command line says, with the parts, models and channels of the rig file.
-            said: Which of ``tempo``, ``sync`` and ``seed`` the command line names.
+            said: The options that the command line names; they go before the file.
         """
         rig = self.rig
         remarks = list(self.remarks)
@@ -52,11 +55,14 @@ class RigOptions(NamedTuple):
         except PortError as error:
             remarks.append(f"The tempo is AutoLoops' own: {error}")
             sync = "internal"
+        asked = {
+            "tempo_bpm": None if "tempo" in said else rig.tempo_bpm,
+            **{name: None if name in said else getattr(rig, name) for name in FROM_FILE if name != "tempo"},
+        }
         return replace(
             options,
+            **{name: value for name, value in asked.items() if value is not None},
             sync=sync,
-            tempo_bpm=options.tempo_bpm if "tempo" in said or rig.tempo_bpm is None else rig.tempo_bpm,
-            seed=options.seed if "seed" in said or rig.seed is None else rig.seed,
             rig_file=str(self.path.absolute()),
             rig=self.text,
             ports=tuple(PortPair(port.name, port.input, port.output) for port in rig.ports),

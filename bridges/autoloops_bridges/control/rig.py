@@ -6,6 +6,7 @@ from autoloops_bridges.control.dispatch import Command
 from autoloops_bridges.control.mapping import MapEntry
 from autoloops_bridges.control.takeover import Takeover
 from autoloops_bridges.midi.names import NONE
+from autoloops_bridges.processes.options import MidiApi
 
 
 class RigPort(NamedTuple):
@@ -51,6 +52,10 @@ class Rig(NamedTuple):
         tempo_bpm: Tempo to begin with; none: the usual one.
         sync: Who gives the tempo; empty: nobody else.
         seed: Of all parts; none: a new one.
+        midi_out: The port to play to; none: as the command line says, and so are the next three.
+        midi_in: The port to be controlled from.
+        midi_api: The MIDI system.
+        clock_out: Ports to lead by clock.
         values: What to set before the start.
         entries: The performer's mapping, in order.
         presets: The mapping of the presets that it uses.
@@ -64,6 +69,10 @@ class Rig(NamedTuple):
     tempo_bpm: float | None = None
     sync: Literal["", "internal", "midi", "link", "jack"] = ""
     seed: int | None = None
+    midi_out: str | None = None
+    midi_in: str | None = None
+    midi_api: MidiApi | None = None
+    clock_out: tuple[str, ...] | None = None
     values: tuple[Command, ...] = ()
     entries: tuple[MapEntry, ...] = ()
     presets: tuple[MapEntry, ...] = ()

@@ -13,6 +13,7 @@ from autoloops_bridges.control.takeover import Takeover
 from autoloops_bridges.control.toml_tables import BadTableError, TomlTable, tables
 from autoloops_bridges.control.vocabulary import MAX_INT, is_part_name
 from autoloops_bridges.midi.names import NONE
+from autoloops_bridges.processes.options import MidiApi
 from autoloops_engine.codecs.drums import PLAYED_PITCHES, VOICES
 from autoloops_engine.session.surface import Target
 from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
@@ -31,6 +32,10 @@ class _Head(msgspec.Struct, forbid_unknown_fields=True):
     tempo: Annotated[float, msgspec.Meta(ge=MIN_TEMPO_BPM, le=MAX_TEMPO_BPM)] | None = None
     sync: Literal["", "internal", "midi", "link", "jack"] = ""
     seed: Annotated[int, msgspec.Meta(ge=0, le=MAX_INT)] | None = None
+    midi_out: str | None = None
+    midi_in: str | None = None
+    midi_api: MidiApi | None = None
+    clock_out: tuple[str, ...] | None = None
 
 
 class _PortTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -91,6 +96,10 @@ class _Reader:
             tempo_bpm=head.tempo,
             sync=head.sync,
             seed=head.seed,
+            midi_out=head.midi_out,
+            midi_in=head.midi_in,
+            midi_api=head.midi_api,
+            clock_out=head.clock_out,
             values=tuple(value for value in values if self._plays(value.target)),
             entries=tuple(entry for entry in entries if self._leads_somewhere(entry)),
             presets=tuple(entry for entry in presets if self._leads_somewhere(entry)),
@@ -115,7 +124,15 @@ class _Reader:
                     self._problems.append((bad.line, str(bad).rstrip(".")))
 
     def _head(self, table: TomlTable) -> _Head:
-        return table.convert(table.parse(), _Head)
+        raw = table.parse()
+        while True:
+            try:
+                return table.convert(raw, _Head)
+            except BadTableError as bad:
+                if raw.pop(bad.key, None) is None:
+                    raise
+                # The other lines count.
+                self._problems.append((bad.line, str(bad).rstrip(".")))
 
     def _named(self, table: TomlTable) -> tuple[str, object]:
         """The name in the header of a table, and what the table holds."""

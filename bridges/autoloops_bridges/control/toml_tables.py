@@ -17,11 +17,12 @@ _T = TypeVar("_T")
 
 
 class BadTableError(Exception):
-    """What is wrong with a table, and the line where."""
+    """What is wrong with a table, the line where, and the key if it is one."""
 
-    def __init__(self, reason: str, line: int) -> None:
+    def __init__(self, reason: str, line: int, key: str = "") -> None:
         super().__init__(reason)
         self.line = line
+        self.key = key
 
 
 class TomlTable(NamedTuple):
@@ -66,7 +67,7 @@ class TomlTable(NamedTuple):
 
     def bad(self, reason: str, key: str = "") -> BadTableError:
         """An error that names the line of ``key``, else that of the header."""
-        return BadTableError(reason, self.line_of(key))
+        return BadTableError(reason, self.line_of(key), key)
 
     def line_of(self, key: str) -> int:
         """The line on which ``key`` is given a value, else that of the header."""
