@@ -31,7 +31,12 @@ EXAMPLES: dict[str, tuple[Given, ...]] = {
     "/al/learn/forget": ("/al/melody/knob/3",),
 }
 # Verbs that may have nothing to do at the moment; they say so then.
-IDLE = frozenset({"/al/learn/replace", "/al/learn/both", "/al/learn/cancel", "/al/learn/undo", "/al/learn/forget"})
+IDLE = frozenset(
+    {
+        *(f"/al/learn/{verb}" for verb in ("replace", "both", "cancel", "undo", "forget")),
+        *(f"/al/{verb}" for verb in ("back", "keep/I", "PART/back", "PART/keep/I", "undo", "redo")),
+    }
+)
 TOKENS = itertools.count()
 WAIT_S = 10.0
 # What the placeholders of a line stand for; ``NAME`` is the name of an attribute unless the line wants another.
