@@ -14,6 +14,7 @@ import pytest
 
 from autoloops_bridges.bench.wakeups import sample, summary
 from autoloops_bridges.doctor.checks import examine
+from autoloops_bridges.doctor.clocks import HeardClock, heard_clock
 from autoloops_bridges.doctor.finding import Finding, Verdict, exit_status
 from autoloops_bridges.doctor.probes import Probes, try_writing
 from autoloops_bridges.doctor.testbar import PITCHES, send_test_bar
@@ -23,6 +24,7 @@ from autoloops_bridges.processes.realtime import RealTime
 from autoloops_engine.bundle.installed import installed_bundles
 from autoloops_engine.bundle.load import load_bundle
 from autoloops_engine.errors import PortError
+from autoloops_engine.messages import MidiIn
 from autoloops_engine.player.events import Event, Kind
 from autoloops_engine.sync.jack import JackState
 from autoloops_engine.sync.link import LinkState
@@ -45,6 +47,8 @@ def healthy(tmp_path: Path) -> Probes:
         list_ports=lambda: [PortList("alsa", ("Synth",), ("Keys",), ""), PortList("jack", ("fluid",), (), "")],
         link_session=lambda: LinkState(0, 500_000_000, 0, 0, playing=False, playing_at_us=0),
         jack_transport=lambda: None,
+        midi_clocks=lambda listed: (),
+        latencies_ms=dict,
         realtime=lambda: RealTime(True, "Timing thread: real-time priority."),
         wakeups=lambda: summary("", [40] * 99 + [90]),
         bundles=lambda: {"tiny": tmp_path},
@@ -340,3 +344,32 @@ def test_the_command_tells_of_a_real_fault_with_its_exit_status(tmp_path: Path) 
     assert verdicts["python-rtmidi"] == ("fail" if sys.version_info < (3, 13) else "warn")
     assert verdicts["Python"] == "ok"
     assert "clock" in verdicts
+
+
+@pytest.mark.parametrize(
+    ("clocks", "says"),
+    [
+        ([HeardClock("Digitakt", 121.5, 400.0)], "121.5 BPM at Digitakt, jitter 0.4 ms"),
+        ([], "None comes in at 1 input."),
+    ],
+)
+def test_a_midi_clock_that_comes_in_is_told(tmp_path: Path, clocks: list[HeardClock], says: str) -> None:
+    found = examined(replace(healthy(tmp_path), midi_clocks=lambda listed: clocks))
+    [told] = [finding for finding in found if finding.name == "MIDI clock"]
+    assert told.verdict is Verdict.OK
+    assert told.says.startswith(says)
+
+
+@pytest.mark.parametrize("lost", [(), (7,), (3, 20, 21)])
+def test_the_tempo_of_a_clock_is_that_of_its_ticks(lost: tuple[int, ...]) -> None:
+    ticks = [MidiIn("x", b"\xf8", round(at * 60e6 / 123.45 / 24)) for at in range(60) if at not in lost]
+    note = MidiIn("x", b"\x90\x40\x40", 5)
+    clock = heard_clock("x", [note, *ticks])
+    assert clock is not None
+    assert clock.tempo_bpm == pytest.approx(123.45, rel=1e-4)
+    assert heard_clock("x", [note, *ticks[:5]]) is None
+
+
+def test_latencies_that_were_measured_are_told(tmp_path: Path) -> None:
+    found = examined(replace(healthy(tmp_path), latencies_ms=lambda: {"USB MIDI": 12.5}))
+    assert [finding.says for finding in found if finding.name == "latency"] == ["USB MIDI 12.5 ms."]

@@ -7,6 +7,7 @@ from typing import Final
 from autoloops_bridges.bench.wakeups import Wakeups
 from autoloops_bridges.control.preset_files import preset_text
 from autoloops_bridges.control.rig_file import read_rig
+from autoloops_bridges.doctor.clocks import check_latencies, check_midi_clock
 from autoloops_bridges.doctor.finding import Finding, fail, ok, warn
 from autoloops_bridges.doctor.probes import Probes
 from autoloops_bridges.doctor.sync import check_link, check_transport
@@ -201,7 +202,8 @@ def examine(
     findings += [*check_bundles(probes), check_osc_port(probes, host, port), *check_folders(probes)]
     if rig_path is not None:
         findings.append(check_rig(probes, rig_path, parts))
-    return [*findings, check_link(probes), check_transport(probes), check_training(probes)]
+    findings += [check_midi_clock(probes, listed), check_link(probes), check_transport(probes)]
+    return [*findings, check_latencies(probes), check_training(probes)]
 
 
 def _names(names: Sequence[str]) -> str:

@@ -14,7 +14,9 @@ from platformdirs import user_cache_path, user_state_path
 
 from autoloops_bridges.bench.wakeups import Wakeups, measure
 from autoloops_bridges.commands.send import converse
+from autoloops_bridges.doctor.clocks import HeardClock, midi_clocks
 from autoloops_bridges.doctor.sync import jack_transport, link_session
+from autoloops_bridges.midi.latency import kept_latencies
 from autoloops_bridges.midi.ports import PortList, list_ports
 from autoloops_bridges.processes.eventlog import default_log_path
 from autoloops_bridges.processes.launcher import bind_osc
@@ -41,6 +43,8 @@ class Probes:
         list_ports: The MIDI systems and their ports.
         link_session: The Link session of the network; raises PortError.
         jack_transport: The transport of the JACK server, or None.
+        midi_clocks: Listens for MIDI clocks at the inputs of these systems.
+        latencies_ms: How late ports are known to sound, in milliseconds.
         realtime: Asks for real-time priority on a thread that ends at once.
         wakeups: Measures how late the player would be woken; raises OSError.
         bundles: Installed bundles by name.
@@ -59,6 +63,8 @@ class Probes:
     list_ports: Callable[[], Sequence[PortList]]
     link_session: Callable[[], LinkState]
     jack_transport: Callable[[], JackState | None]
+    midi_clocks: Callable[[Sequence[PortList]], Sequence[HeardClock]]
+    latencies_ms: Callable[[], Mapping[str, float]]
     realtime: Callable[[], RealTime]
     wakeups: Callable[[], Wakeups]
     bundles: Callable[[], Mapping[str, Path]]
@@ -80,6 +86,8 @@ def this_machine() -> Probes:
         list_ports=list_ports,
         link_session=link_session,
         jack_transport=jack_transport,
+        midi_clocks=midi_clocks,
+        latencies_ms=lambda: kept_latencies().ports,
         realtime=_try_realtime,
         wakeups=lambda: measure(CLOCK_S),
         bundles=installed_bundles,
