@@ -186,6 +186,22 @@ def test_our_tempo_bends_the_line_where_we_are() -> None:
     assert error_us(rig) <= TOLERANCE_US + 2
 
 
+def test_a_ramp_bends_the_line_beat_by_beat() -> None:
+    rig = Rig()
+    rig.transport.roll()
+    rig.pass_time(US_PER_S)
+    rig.source.request(SetTempo(60.0, 8 * UB_PER_BEAT), rig.now_us)
+    begun_ub = rig.transport.grid.position_at(rig.transport.present_frame())
+    rig.pass_time(US_PER_S)
+    assert ns_per_beat(119.0) < rig.transport.grid.ns_per_beat < ns_per_beat(61.0)
+    while rig.transport.grid.ns_per_beat != ns_per_beat(60.0):
+        rig.pass_time(POLL_US)
+    came_ub = rig.transport.grid.position_at(rig.transport.present_frame())
+    assert abs(came_ub - begun_ub - 8 * UB_PER_BEAT) < UB_PER_BEAT // 10
+    rig.pass_time(US_PER_S)
+    assert error_us(rig) <= TOLERANCE_US + 2
+
+
 def test_start_stop_and_place_are_asked_of_everybody() -> None:
     rig = Rig()
     for request in (Start(), Stop(), Continue(), Locate(8 * UB_PER_BEAT)):

@@ -240,6 +240,23 @@ def test_our_tempo_is_proposed_to_the_session() -> None:
     assert rig.line().ns_per_beat == _whole(77.0)
 
 
+def test_a_ramp_is_proposed_in_steps_and_given_up_for_a_peers_tempo() -> None:
+    rig = joined(120.0)
+    rig.source.request(Start(), rig.now_us)
+    rig.pass_time(4 * US_PER_S)
+    rig.source.request(SetTempo(140.0, 8 * UB_PER_BEAT), rig.now_us)
+    rig.pass_time(2 * US_PER_S)
+    assert _whole(131.0) < rig.session.line.ns_per_beat < _whole(129.0)
+    rig.pass_time(3 * US_PER_S)
+    assert rig.session.line.ns_per_beat == _whole(140.0)
+    assert rig.session.commits.count("tempo") < 200
+    rig.source.request(SetTempo(120.0, 8 * UB_PER_BEAT), rig.now_us)
+    rig.pass_time(US_PER_S)
+    rig.session.tempo(99.0)
+    rig.pass_time(5 * US_PER_S)
+    assert rig.session.line.ns_per_beat == _whole(99.0)
+
+
 def test_a_peer_that_leaves_or_comes_changes_nothing() -> None:
     rig = joined()
     rig.source.request(Start(), rig.now_us)

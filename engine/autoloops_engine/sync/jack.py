@@ -9,6 +9,7 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from autoloops_engine.messages import Continue, Locate, SetTempo, Start, Stop
+from autoloops_engine.sync.ramp import Ramp
 from autoloops_engine.sync.source import Follow, GoTo, Halt, Play, Request, SourceState, SyncCommand
 from autoloops_engine.time.timeline import Timeline
 from autoloops_engine.units import NS_PER_S, NS_PER_US, UB_PER_BEAT, US_PER_MS, ns_per_beat
@@ -123,6 +124,7 @@ class JackSource:
         self._line = Timeline(ns_per_beat(120.0), 0, 0)
         self._playing = False
         self._polled_us = 0
+        self._ramp = Ramp()
         self._commands: list[SyncCommand] = []
 
     # -- what a performer asks -----------------------------------------------------------------------------------------
@@ -133,9 +135,12 @@ class JackSource:
         if seen is None:
             return False
         match request:
-            case SetTempo(tempo_bpm=tempo_bpm):
-                if not seen.foreign:
-                    self._set_tempo(seen, tempo_bpm)
+            case SetTempo(tempo_bpm=tempo_bpm, ramp_ub=ramp_ub) if not seen.foreign:
+                self._ramp.end()
+                if ramp_ub and seen.rolling:
+                    self._ramp.begin(self._line_of(seen, seen.ns_per_beat), ns_per_beat(tempo_bpm), ramp_ub)
+                else:
+                    self._transport.set_line(self._line_of(seen, ns_per_beat(tempo_bpm)))
             case Start() if self._waits:
                 self._waits = False
             case Start():
@@ -165,6 +170,7 @@ class JackSource:
         before, self._seen = self._seen, self._transport.look()
         if self._seen is not None:
             self._follow(before, self._seen)
+            self._bend(self._seen, now_us)
         commands, self._commands = self._commands, []
         return commands
 
@@ -193,8 +199,16 @@ class JackSource:
             return "Another JACK client is the timebase master; its tempo is followed."
         return "JACK: timebase master." if seen.leading else ""
 
-    def _set_tempo(self, seen: JackState, tempo_bpm: float) -> None:
-        self._transport.set_line(Timeline(ns_per_beat(tempo_bpm), seen.position_ub, seen.at_us))
+    def _line_of(self, seen: JackState, slope_ns_per_beat: int) -> Timeline:
+        return Timeline(slope_ns_per_beat, seen.position_ub, seen.at_us)
+
+    def _bend(self, seen: JackState, now_us: int) -> None:
+        """The next step of a ramp; one under way ends where the transport stops or another leads."""
+        if seen.foreign or not seen.rolling:
+            self._ramp.end()
+        step_ns = self._ramp.step(seen.ns_per_beat, now_us)
+        if step_ns is not None:
+            self._transport.set_line(self._line_of(seen, step_ns))
 
     def _stop(self, seen: JackState) -> None:
         self._transport.stop()
@@ -247,7 +261,7 @@ class JackSource:
             self._go_to(seen)
 
     def _go_to(self, seen: JackState) -> None:
-        self._line = Timeline(seen.ns_per_beat, seen.position_ub, seen.at_us)
+        self._line = self._line_of(seen, seen.ns_per_beat)
         self._commands += [GoTo(seen.position_ub), Follow(self._line)]
 
     def _keep_up(self, seen: JackState) -> None:

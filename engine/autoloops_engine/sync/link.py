@@ -13,9 +13,10 @@ from typing import Final, Protocol
 from msgspec import Struct
 
 from autoloops_engine.messages import Continue, Locate, SetTempo, Start, Stop
+from autoloops_engine.sync.ramp import Ramp
 from autoloops_engine.sync.source import Follow, Halt, Play, Request, SourceState, SyncCommand
 from autoloops_engine.time.timeline import Timeline
-from autoloops_engine.units import NS_PER_US, UB_PER_BEAT, US_PER_MS, US_PER_S
+from autoloops_engine.units import NS_PER_S, NS_PER_US, UB_PER_BEAT, US_PER_MS, US_PER_S, ns_per_beat
 
 # A peer's session is found within a scan interval of half a second.
 JOIN_US: Final = US_PER_S
@@ -103,6 +104,7 @@ class LinkSource:
         # What was asked for before we had joined.
         self._tempo_bpm: float | None = None
         self._wanted: Start | Continue | None = None
+        self._ramp = Ramp()
         self._commands: list[SyncCommand] = []
         self._remark = ""
 
@@ -111,8 +113,13 @@ class LinkSource:
     def request(self, request: Request, now_us: int) -> bool:
         """Propose a tempo, ask for a start at the next quantum, stop; alone, the player does what it always does."""
         match request:
-            case SetTempo(tempo_bpm=tempo_bpm):
-                self._propose(tempo_bpm, now_us)
+            case SetTempo(tempo_bpm=tempo_bpm, ramp_ub=ramp_ub):
+                self._ramp.end()
+                if ramp_ub and self._playing and self._joined:
+                    line = self._seen.line(self._line.position_at(self._seen.at_us))
+                    self._ramp.begin(line, ns_per_beat(tempo_bpm), ramp_ub)
+                else:
+                    self._propose(tempo_bpm, now_us)
                 return True
             case Stop():
                 self._stop(now_us)
@@ -143,6 +150,9 @@ class LinkSource:
         self._count_peers(now_us)
         if self._joined:
             self._follow_transport(now_us)
+            step_ns = self._ramp.step(self._seen.ns_per_beat, now_us)
+            if step_ns is not None:
+                self._propose(60 * NS_PER_S / step_ns, now_us)
             self._follow_line(now_us)
         commands, self._commands = self._commands, []
         return commands
@@ -248,6 +258,7 @@ class LinkSource:
             self._session.set_playing(now_us, playing=False)
 
     def _halt(self, now_us: int) -> None:
+        self._ramp.end()
         # Where it goes on after a ``Continue``: nowhere before it began, if that was still to come.
         position_ub = max(self._line.position_at(now_us), self._from_ub)
         self._line = Timeline(self._line.ns_per_beat, position_ub, now_us)
