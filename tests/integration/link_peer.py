@@ -4,6 +4,7 @@ Its first argument is the tempo to begin with. It reads a command a line and ans
 
     look                      [peers, tempo, playing, microseconds of the monotonic clock]
     seen                      every change of the first three of these, each with its time
+    beats TIME...             our beats at these times
     enable | disable          joins or leaves
     tempo BPM                 proposes a tempo
     start | stop              for everybody who shares the transport
@@ -90,6 +91,8 @@ class Peer:
                 return self.look()
             case "seen":
                 return self.seen
+            case "beats":
+                return [self.beat(int(at_us)) for at_us in arguments]
             case "heard":
                 heard, self.heard = self.heard, []
                 return heard
