@@ -3,8 +3,8 @@
     python benchmarks/link_onsets.py --bars 64 --joins 50
 
 A peer in a process of its own founds a session at 123.45 BPM, in a network of its own. The engine joins it; its notes
-are heard over OSC (stamped by the kernel) and at a JACK server (by their frames), and the peer tells which beat it had at
-those moments. Then the session is joined again and again, at another tempo, stopped and playing, and must keep its own.
+are heard over OSC (stamped by the kernel) and at a JACK server (by their frames), and the peer tells which beat it had
+then. After that the session is joined again and again, at another tempo, stopped and playing, and must keep its own.
 """
 
 import sys
