@@ -131,12 +131,17 @@ def send(peer: Peer, engine: Playing, address: str, *arguments: object) -> None:
     peer.ask("send", engine.port, address, *(json.dumps(argument) for argument in arguments))
 
 
-def values(peer: Peer, engine: Playing, address: str) -> tuple[object, ...]:
-    """What the engine answers to a question."""
+def ask(peer: Peer, engine: Playing, address: str) -> Heard:
+    """The engine's answer to a question."""
     peer.take()
     since = len(peer.heard)
     send(peer, engine, address)
-    return peer.hear_until(lambda heard: heard.address == address, since).arguments
+    return peer.hear_until(lambda heard: heard.address == address, since)
+
+
+def values(peer: Peer, engine: Playing, address: str) -> tuple[object, ...]:
+    """What the engine answers to a question."""
+    return ask(peer, engine, address).arguments
 
 
 def onset_errors_ms(heard: Sequence[Heard], grid: float, address: str) -> list[float]:
