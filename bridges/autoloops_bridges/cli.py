@@ -20,6 +20,8 @@ from autoloops_engine.errors import AutoLoopsError, UsageError
 COMMANDS: Final = (
     "play",
     "render",
+    "replay",
+    "sessions",
     "interpolate",
     "encode",
     "send",

@@ -306,6 +306,31 @@ class SyncState(Struct, frozen=True, tag=True):
     holds_tempo: bool
 
 
+class Heard(Struct, frozen=True, array_like=True):
+    """One event as it sounded; see ``Event``."""
+
+    at_us: int
+    kind: int
+    part: str
+    channel: int
+    number: int
+    velocity: int
+
+
+class Sounded(Struct, frozen=True, tag=True):
+    """What sounded, for the record.
+
+    Attributes:
+        player: The player that let it sound, by its generation.
+        first: Running number of the first event, from 0 for each player.
+        events: In order.
+    """
+
+    player: int
+    first: int
+    events: tuple[Heard, ...]
+
+
 class Hello(Struct, frozen=True, tag=True):
     """A player started; 0 is the first, and each later one waits for ``Adopt``."""
 
@@ -337,7 +362,7 @@ ToPlayer = (
     | EndAfter
     | Quit
 )
-FromPlayer = TransportState | Frozen | MidiIn | PortsState | PlayerStats | SyncState | Hello | Ended
+FromPlayer = TransportState | Frozen | MidiIn | PortsState | PlayerStats | SyncState | Sounded | Hello | Ended
 
 LATE_BOUNDS_US: Final = (50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
 

@@ -23,6 +23,7 @@ from autoloops_bridges.commands.send import parse_value, show_value
 from autoloops_bridges.commands.words import repeat_options
 from autoloops_bridges.osc import codec
 from autoloops_bridges.processes.options import Address, PlayOptions, PortPair
+from autoloops_bridges.record.slots_file import default_slots_path
 from autoloops_engine.codecs.melody import one_hot
 from autoloops_engine.codecs.midifile import encode_melody, read_midi
 from autoloops_engine.testing import StubDecoder
@@ -175,7 +176,9 @@ class TestPlay:
         assert options.parts == ("melody", "bass", "drums")
         assert options.channels == {"melody": 1, "bass": 2, "drums": 10}
         assert options.models == dict.fromkeys(options.parts, str(tmp_path))
-        assert options == PlayOptions(parts=options.parts, models=options.models, channels=options.channels)
+        assert options == PlayOptions(
+            parts=options.parts, models=options.models, channels=options.channels, slots=str(default_slots_path())
+        )
 
     def test_takes_every_option(self, autoloops: Run, launched: list[PlayOptions], tmp_path: Path) -> None:
         mapping = tmp_path / "map.toml"

@@ -28,6 +28,7 @@ from autoloops_bridges.processes.options import (
     assign_channels,
 )
 from autoloops_bridges.processes.sources import check_source
+from autoloops_bridges.record.slots_file import default_slots_path
 from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 
 
@@ -95,6 +96,11 @@ def play(
             help="Rig file: ports, parts, values and the mapping of controllers, in TOML.",
         ),
     ] = None,
+    record: Annotated[bool, typer.Option(help="Keep a record of the session for autoloops replay.")] = True,
+    slots: Annotated[
+        Path | None,
+        typer.Option(metavar="FILE", dir_okay=False, help="Where the slots are kept. [default: the user's]"),
+    ] = None,
     plain: Annotated[bool, typer.Option("--plain", help="Print line by line, for a log.")] = False,
 ) -> None:
     """Start the engine and play until Ctrl-C."""
@@ -129,6 +135,8 @@ def play(
         midi_api=midi_api,
         channels=assign_channels(names, channels),
         latencies_ms=kept_latencies().ports | read_latencies(latency or ()),
+        record=record,
+        slots=str(slots or default_slots_path()),
         plain=plain,
     )
     if found is not None:

@@ -25,6 +25,7 @@ from autoloops_bridges.processes.stats import Named, Stats, flat
 from autoloops_bridges.processes.succession import Keeper, Left, load_models, read_left
 from autoloops_bridges.processes.swap import Denied, Granted, ModelLoader, PartLoop, Wish
 from autoloops_bridges.processes.wire import Wire
+from autoloops_bridges.record.archive import Archive
 from autoloops_bridges.view.views import Scene, View, open_view
 from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.inference.requests import Decoded, Failed
@@ -98,6 +99,10 @@ class MainProcess:
         self._loader = ModelLoader(self._wake_up)
         self._greet_by_us = now_us + _PORTS_PATIENCE_US if born.generation == 0 else None
         self._keeper = Keeper(self._shared, self._leave)
+        left = read_left(self._shared) if born.generation > 0 else None
+        self._left = left
+        record = Path(left.record) if left is not None and left.record else None
+        self._archive = Archive(born.options, self._session, record, wall_us())
         self._start_unless_playing = False
         self._torn = 0
         self._ended = False
@@ -129,6 +134,7 @@ class MainProcess:
             raise
         finally:
             self._diary.ended(self._figures())
+            self._archive.close()
             self._log.close(patience_s=1.0)
             self._view.close(patience_s=1.0)
 
@@ -138,6 +144,7 @@ class MainProcess:
         self._worker.start()
         self._session.set_budget(self._budget.total_us)
         self._diary.started(self._options, self._osc.getsockname()[:2], self._budget.total_us, self._generation)
+        self._archive.opened(self._options, self._parts, self._generation, monotonic_us(), wall_us())
         self._take_up()
         while not self._ended:
             self._work(monotonic_us())
@@ -153,7 +160,7 @@ class MainProcess:
             if not self._options.waits:
                 self._session.act(Target("start"), (), monotonic_us())
             return
-        left = read_left(self._shared)
+        left = self._left
         if left is None:
             # It died before it had done anything; whether the music began only the player knows.
             self._view.line("The main process was replaced before it had begun.")
@@ -173,7 +180,9 @@ class MainProcess:
 
     def _leave(self) -> Left:
         models = {part.setup.name: part.reference for part in self._parts}
-        return Left(self._session.state(), self._edge.listeners(), models, self._controllers.rig)
+        return Left(
+            self._session.state(), self._edge.listeners(), models, self._controllers.rig, str(self._archive.path or "")
+        )
 
     def _wait(self) -> None:
         now_us = monotonic_us()
@@ -213,6 +222,8 @@ class MainProcess:
         for light in self._controllers.advance(now_us):
             self._wire.send(encode(light))
         self._session.advance(now_us)
+        for remark in self._archive.advance():
+            self._view.line(remark)
         self._send_all(self._edge.advance(now_us))
         self._carry(now_us)
         self._view.advance(now_us)
@@ -296,6 +307,7 @@ class MainProcess:
 
     def _take_report(self, report: FromPlayer, now_us: int) -> None:
         self._session.on_player(report)
+        self._archive.heard(report)
         self._view.heard(report)
         match report:
             case Frozen():

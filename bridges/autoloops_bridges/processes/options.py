@@ -68,6 +68,8 @@ class PlayOptions(Struct, frozen=True, kw_only=True):
         drum_maps: By part, which note stands for which at its port.
         latencies_ms: By a MIDI output's name or part of it, how late what is sent to it sounds, in milliseconds.
         remarks: A sentence for each thing about the rig file that the performer has to be told.
+        record: Keep a record of the session.
+        slots: Where the slots are kept; empty: they end with the session.
         plain: Print line by line, for a log.
     """
 
@@ -95,6 +97,8 @@ class PlayOptions(Struct, frozen=True, kw_only=True):
     drum_maps: dict[str, dict[int, int]] = field(default_factory=dict)
     latencies_ms: dict[str, float] = field(default_factory=dict)
     remarks: tuple[str, ...] = ()
+    record: bool = True
+    slots: str = ""
     plain: bool = False
 
     @property

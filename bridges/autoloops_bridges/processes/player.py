@@ -46,6 +46,7 @@ from autoloops_engine.messages import (
 from autoloops_engine.player.core import Emission, Player
 from autoloops_engine.player.events import Event, Sink
 from autoloops_engine.player.ledger import LEDGER_SIZE, NoteLedger
+from autoloops_engine.player.transcript import Transcript
 from autoloops_engine.sync.guide import Guide
 from autoloops_engine.sync.midi_clock import MidiClock
 from autoloops_engine.sync.midi_transport import is_of_clock
@@ -57,6 +58,7 @@ _SWITCH_INTERVAL_S: Final = 0.000_5
 _BEAT_US: Final = 50 * US_PER_MS
 # A MIDI system that takes longer to answer gets its port when it does; the show goes on meanwhile.
 _PORTS_PATIENCE_S: Final = 1.0
+_RECORD: Final = "record"
 
 
 class PlayerProcess:
@@ -81,6 +83,8 @@ class PlayerProcess:
         self._clock = NtpClock(now_us, wall_us())
         self._observe_us = now_us + US_PER_S
         self._sinks: dict[str, LedgeredSink] = {}
+        self._transcript = Transcript(born.generation)
+        self._player.attach(_RECORD, 0, now_us)
         self._sink: MidiSink | None = None
         self._source: MidiSource | None = None
         self._rig: Mapping[str, Ends] = {}
@@ -222,6 +226,7 @@ class PlayerProcess:
                 ends.sink.send_raw(message.data)
         elif isinstance(message, Ask):
             self._wire.send(encode(self._ports))
+            self._wire.send(encode(self._transcript.again()))
         elif isinstance(message, Quit):
             self._leaving = True
         self._guide.handle(message, now_us)
@@ -230,10 +235,16 @@ class PlayerProcess:
         self._emit(self._guide.advance(now_us), now_us)
         for message in self._guide.take_messages():
             self._wire.send(encode(message))
+        sounded = self._transcript.take()
+        if sounded is not None:
+            self._wire.send(encode(sounded))
 
     def _emit(self, emissions: Sequence[Emission], now_us: int) -> None:
         touched = set()
         for key, event in emissions:
+            if key == _RECORD:
+                self._transcript.add(event)
+                continue
             sink = self._sinks.get(key)
             led = self._routes.led(key, event)
             if sink is None or led is None:

@@ -32,12 +32,14 @@ class Left(Struct, frozen=True):
         listeners: Who listens over OSC.
         models: By part, where its bundle lies, and after ``#`` which of its outputs plays.
         rig: The text of the rig file, with what was learnt.
+        record: The record of the session; empty: there is none.
     """
 
     session: SessionState
     listeners: tuple[Listener, ...]
     models: dict[str, str]
     rig: str
+    record: str = ""
 
 
 class Keeper:

@@ -29,6 +29,7 @@ from autoloops_engine.session.pacing import Pace
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.settings import PartSetup
 from autoloops_engine.session.sharing import restore_links, swap_model
+from autoloops_engine.session.slots import Slots
 from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.state import SessionState, part_state, restore_part
 from autoloops_engine.session.surface import Target, Values
@@ -38,6 +39,8 @@ from autoloops_engine.session.wanted import Wanted
 from autoloops_engine.time.timeline import bar_of
 from autoloops_engine.units import BAR_UB
 
+# More than a flood of OSC brings between two rounds of a shell.
+_CONTROLS_KEPT: Final = 65_536
 # A bar is frozen so long before its earliest possible event: time to announce it. A decode that is quicker than its
 # budget, as nearly all are, makes the bar up to this line; freezing a whole budget ahead would only turn it away.
 FREEZE_LEAD_US: Final = 5_000
@@ -65,6 +68,7 @@ class Session:
         self._ticket = 0
         self._pace = Pace()
         self._undo = Undo()
+        self._controls: deque[tuple[Target, Values, int]] = deque(maxlen=_CONTROLS_KEPT)
         self._paced_us: int | None = None
 
     @property
@@ -179,6 +183,21 @@ class Session:
         self._stage.wishes.clear()
         return wishes
 
+    def take_controls(self) -> list[tuple[Target, Values, int]]:
+        """What was set and done since the last call, and when; of more than a shell reads in between, the latest."""
+        controls = list(self._controls)
+        self._controls.clear()
+        return controls
+
+    def take_slots(self) -> Slots | None:
+        """What the slots hold, if that changed since the last call."""
+        changed, self._stage.slots_changed = self._stage.slots_changed, False
+        return self._stage.slots if changed else None
+
+    def restore_slots(self, slots: Slots) -> None:
+        """Fill the slots with what was stored before."""
+        self._stage.slots = slots
+
     def loop_steps(self, part: str) -> list[LoopSteps]:
         """The steps of a part's loop as it last sounded, bar after bar, as far as they are known."""
         return self._stage.part(part).loop_steps()
@@ -255,6 +274,7 @@ class Session:
         before = self._undo.before(self._stage, target, now_us)
         controls.write(self._stage, target, values, now_us)
         self._undo.done(before, target, now_us)
+        self._controls.append((target, values, now_us))
 
     def act(self, target: Target, values: Values, now_us: int) -> None:
         """Do what a verb says; see ``Surface``."""
@@ -266,6 +286,7 @@ class Session:
             before = self._undo.before(self._stage, target, now_us)
             verbs.act(self._stage, target, values, now_us)
             self._undo.done(before, target, now_us)
+        self._controls.append((target, values, now_us))
 
     def touched(self) -> tuple[Target, ...]:
         """What changed since the last call, for echoes."""

@@ -14,6 +14,9 @@ from autoloops_engine.time.quantum import When
 
 MAX_SLOTS: Final = 64
 
+# By slot, from 1, and then by part.
+Slots = dict[int, dict[str, Stored]]
+
 
 def store(stage: Stage, parts: list[PartSession], key: Key) -> None:
     """Keep what parts are set to; what the slot holds of other parts stays.
@@ -35,6 +38,7 @@ def put(stage: Stage, part: PartSession, key: Key, settings: Settings) -> None:
     if point.motion is not None:
         # Where it has got to counts, not how.
         settings = replace(settings, point=replace(point, base=point.base + point.motion, motion=None))
+    stage.slots_changed = True
     slot[part.name] = Stored(stage.models[part.name], settings_state(settings))
 
 

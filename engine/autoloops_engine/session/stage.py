@@ -54,6 +54,7 @@ class Stage:
         budget_us: The decode budget of a bar, in microseconds.
         habits: What each part does by itself, and how it stands to the others.
         slots: What was stored, by slot from 1 and by part.
+        slots_changed: Whether they are others than when they were last written down.
         harmony: Scale and chords that pitched parts keep to.
         start_by_us: A start waits for bar 1 until then; None: none waits.
         swing: The swing of the rig.
@@ -81,6 +82,7 @@ class Stage:
         self.budget_us = 0
         self.habits: dict[str, Habits] = {}
         self.slots: dict[int, dict[str, Stored]] = {}
+        self.slots_changed = False
         self.harmony = Harmony()
         self.start_by_us: int | None = None
         self.swing = Swing()

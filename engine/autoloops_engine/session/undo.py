@@ -131,6 +131,7 @@ def _snapshot(stage: Stage) -> _Snapshot:
 
 def _put_back(stage: Stage, to: _Snapshot, now_us: int) -> None:
     stage.slots = {number: dict(slot) for number, slot in to.slots.items()}
+    stage.slots_changed = True
     stage.harmony = to.harmony
     stage.set_swing(to.swing)
     with sounding.telling(stage):

@@ -1,0 +1,86 @@
+"""What a main process keeps for later: the record of the session, and the slots."""
+
+from importlib.metadata import version
+from pathlib import Path
+from typing import Final
+
+from autoloops_bridges.control.dispatch import address_of
+from autoloops_bridges.processes.options import PlayOptions
+from autoloops_bridges.processes.parts import LoadedPart
+from autoloops_bridges.record.lines import VERSION, Control, Line, Opened, RecordedPart
+from autoloops_bridges.record.slots_file import read_slots, write_slots
+from autoloops_bridges.record.writer import RecordWriter, make_room, new_record, sessions_folder
+from autoloops_engine.messages import FromPlayer, Frozen, Sounded, TransportState
+from autoloops_engine.session.core import Session
+
+_CLOSE_S: Final = 1.0
+
+
+class Archive:
+    """Thread: the owner's only. Blocks: as the system's cache does.
+
+    Args:
+        options: Of the performance.
+        session: Whose controls and slots are kept.
+        record: The record to go on with; None: a new one.
+        wall_us: The wall clock's time, for the name of a new record.
+    """
+
+    def __init__(self, options: PlayOptions, session: Session, record: Path | None, wall_us: int) -> None:
+        self._session = session
+        self._slots_path = Path(options.slots) if options.slots else None
+        self._remarks: list[str] = []
+        self._lines: list[Line] = []
+        self._writer: RecordWriter | None = None
+        if options.record:
+            folder = sessions_folder()
+            if record is None:
+                make_room(folder)
+            self._writer = RecordWriter(record or new_record(folder, wall_us))
+        if self._slots_path is not None:
+            slots, remark = read_slots(self._slots_path)
+            session.restore_slots(slots)
+            self._remarks += [remark] if remark else []
+
+    @property
+    def path(self) -> Path | None:
+        """The record; None: there is none."""
+        return None if self._writer is None else self._writer.path
+
+    def opened(self, options: PlayOptions, parts: list[LoadedPart], generation: int, now_us: int, wall_us: int) -> None:
+        """The session begins, or goes on with another main process."""
+        recorded = tuple(
+            RecordedPart(part.setup.name, part.setup.channel, part.setup.model, part.reference, part.digest)
+            for part in parts
+        )
+        seed, tempo_bpm = options.seed or 0, options.tempo_bpm
+        self._lines.append(
+            Opened(VERSION, version("autoloops"), wall_us, now_us, seed, tempo_bpm, recorded, generation)
+        )
+
+    def heard(self, report: FromPlayer) -> None:
+        """The player reported something."""
+        if isinstance(report, (Frozen, Sounded, TransportState)):
+            self._lines.append(report)
+
+    def advance(self) -> list[str]:
+        """Write what came since the last call, before anybody is answered; what to tell the performer."""
+        for target, values, at_us in self._session.take_controls():
+            self._lines.append(Control(at_us, address_of(target), values))
+        lines, self._lines = self._lines, []
+        if self._writer is not None:
+            self._writer.write(lines)
+            remark = self._writer.take_remark()
+            self._remarks += [remark] if remark else []
+        slots = self._session.take_slots()
+        if slots is not None and self._slots_path is not None:
+            remark = write_slots(self._slots_path, slots)
+            self._remarks += [remark] if remark else []
+        remarks, self._remarks = self._remarks, []
+        return remarks
+
+    def close(self) -> None:
+        """Let the disk have what waits."""
+        self.advance()
+        if self._writer is not None:
+            self._writer.close(_CLOSE_S)

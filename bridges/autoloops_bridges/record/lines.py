@@ -1,0 +1,100 @@
+"""The lines of a session's record: JSON, one for each thing that happened, in order.
+
+A record is only ever appended to. A line that was torn by a crash is left out when it is read, and nothing else is
+lost.
+"""
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Final
+
+import msgspec
+from msgspec import Struct
+
+from autoloops_engine.errors import AutoLoopsError
+from autoloops_engine.messages import Frozen, Heard, Sounded, TransportState
+from autoloops_engine.session.surface import Values
+
+VERSION: Final = 1
+
+
+class RecordedPart(Struct, frozen=True):
+    """A part as it began: its MIDI channel, its model, and what identifies that model's files."""
+
+    name: str
+    channel: int
+    model: str
+    path: str
+    digest: str
+
+
+class Opened(Struct, frozen=True, tag=True):
+    """The first line, and one for each main process that took over.
+
+    Attributes:
+        version: Of this format.
+        program: Version of AutoLoops.
+        wall_us: The wall clock's time ...
+        at_us: ... at this moment of the monotonic clock, by which everything else is stamped.
+        seed: Seed of the session.
+        tempo_bpm: Tempo to begin with.
+        parts: In order.
+        generation: 0 for the first main process.
+    """
+
+    version: int
+    program: str
+    wall_us: int
+    at_us: int
+    seed: int
+    tempo_bpm: float
+    parts: tuple[RecordedPart, ...]
+    generation: int
+
+
+class Control(Struct, frozen=True, tag=True):
+    """Something was set or done: an address of the vocabulary with its arguments."""
+
+    at_us: int
+    address: str
+    arguments: Values
+
+
+Line = Opened | Control | Sounded | Frozen | TransportState
+
+_encoder = msgspec.json.Encoder()
+_decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)
+
+
+def encode_line(line: Line) -> bytes:
+    """The line with its line feed."""
+    return _encoder.encode(line) + b"\n"
+
+
+def read_lines(path: Path) -> Iterator[Line]:
+    """The lines of a record; those that cannot be read are left out.
+
+    Raises:
+        AutoLoopsError: the file cannot be read.
+    """
+    try:
+        with path.open("rb") as file:
+            for line in file:
+                try:
+                    yield _decoder.decode(line)
+                except (msgspec.DecodeError, UnicodeDecodeError):
+                    continue
+    except OSError as error:
+        raise AutoLoopsError(f"Cannot read {path} ({error.strerror or error}): name a session's record.") from error
+
+
+def heard_in(lines: Iterator[Line]) -> list[Heard]:
+    """Everything that sounded, once each, in the order in which it did."""
+    heard: list[Heard] = []
+    known: dict[int, int] = {}
+    for line in lines:
+        if isinstance(line, Sounded):
+            had = known.get(line.player, 0)
+            heard += line.events[max(0, had - line.first) :]
+            known[line.player] = max(had, line.first + len(line.events))
+    return heard
