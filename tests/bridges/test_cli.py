@@ -187,6 +187,7 @@ class TestPlay:
             "--parts melody,lead --model lead=/x --tempo 98.5 --sync internal --seed 7 --bars 4 --stopped",
             "--osc-host 0.0.0.0 --osc-port 0 --osc-send 127.0.0.1:9001 [::1]:9002 --osc-send max:7401",
             "--midi-out none --midi-in nano --midi-api jack --channel melody=3 lead=4 --plain",
+            "--no-record --slots /slots.json",
         )
         assert autoloops("play", *" ".join(words).split(), "--map", str(mapping)) == (0, "", "")
         assert launched == [
@@ -205,6 +206,8 @@ class TestPlay:
                 midi_api="jack",
                 channels={"melody": 3, "lead": 4},
                 rig_file=str(mapping),
+                record=False,
+                slots="/slots.json",
                 plain=True,
             )
         ]
