@@ -1,85 +1,14 @@
 """What following the JACK transport promises, against a transport on a fake clock."""
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.engine.others import RATE_HZ, TICK_UB, FakeTransport
 
 from autoloops_engine.messages import Continue, Locate, SetTempo, Start, Stop
-from autoloops_engine.sync.jack import POLL_US, TOLERANCE_US, Grid, JackSource, JackState
+from autoloops_engine.sync.jack import POLL_US, TOLERANCE_US, Grid, JackSource
 from autoloops_engine.sync.source import Follow, GoTo, Halt, Play, SyncCommand
 from autoloops_engine.time.timeline import Timeline
 from autoloops_engine.units import NS_PER_US, UB_PER_BEAT, US_PER_S, ns_per_beat
-
-RATE_HZ = 48_000
-TICK_UB = UB_PER_BEAT // 1920
-
-
-class FakeTransport:
-    """A transport of which the test is everybody else."""
-
-    def __init__(self, now_us: int) -> None:
-        self.now_us = now_us
-        self.there = True
-        self.rolling = False
-        self.jumps = 0
-        self.frame, self.frame_us = 0, now_us
-        self.grid = Grid(ns_per_beat(120.0), RATE_HZ)
-        self.master_bpm: float | None = None
-        self.did: list[str] = []
-
-    def present_frame(self) -> int:
-        if not self.rolling:
-            return self.frame
-        return self.frame + (self.now_us - self.frame_us) * RATE_HZ // US_PER_S
-
-    def look(self) -> JackState | None:
-        if not self.there:
-            return None
-        frame = self.present_frame()
-        at_us = self.frame_us + (frame - self.frame) * US_PER_S // RATE_HZ if self.rolling else self.now_us
-        grid, tick_ub = self.grid, 0
-        if self.master_bpm is not None:
-            grid, tick_ub = Grid(ns_per_beat(self.master_bpm), RATE_HZ), TICK_UB
-        position_ub = grid.position_at(frame)
-        if tick_ub:
-            position_ub -= position_ub % tick_ub
-        foreign = self.master_bpm is not None
-        from_ub = grid.position_at(self.frame)
-        return JackState(
-            at_us, self.rolling, self.jumps, position_ub, tick_ub, grid.ns_per_beat, self.frame_us, from_ub, foreign
-        )
-
-    def start(self) -> None:
-        self.did.append("start")
-        self.roll()
-
-    def stop(self) -> None:
-        self.did.append("stop")
-        self.halt()
-
-    def locate(self, position_ub: int) -> None:
-        self.did.append("locate")
-        self.go(self.grid.from_the_start().frame_of(position_ub))
-
-    def set_line(self, line: Timeline) -> None:
-        frame = self.present_frame()
-        position_ub = line.position_at(self.now_us) if self.rolling else line.position_ub
-        self.grid = self.grid.through(frame, position_ub, line.ns_per_beat)
-
-    def close(self) -> None:
-        self.did.append("close")
-
-    # What the others do.
-
-    def roll(self) -> None:
-        self.frame, self.frame_us, self.rolling = self.present_frame(), self.now_us, True
-
-    def halt(self) -> None:
-        self.frame, self.rolling = self.present_frame(), False
-
-    def go(self, frame: int) -> None:
-        self.frame, self.frame_us = frame, self.now_us
-        self.grid = self.grid.from_the_start()
-        self.jumps += 1
 
 
 class Rig:
@@ -269,6 +198,7 @@ def test_a_positions_frame_is_its_first(tempo_bpm: float, position_ub: int, fram
     assert grid.position_at(first - 1) < position_ub
 
 
+@settings(deadline=None)
 @given(
     st.lists(
         st.tuples(st.sampled_from(["roll", "halt", "go", "tempo", "away", "lead"]), st.integers(1, 2_000_000)),

@@ -2,67 +2,17 @@
 
 from collections.abc import Callable
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
+from tests.engine.others import QUANTUM_UB, FakeSession, whole
 
 from autoloops_engine.messages import Continue, Locate, SetTempo, Start, Stop
-from autoloops_engine.sync.link import BACK_UB, JOIN_US, POLL_US, TOLERANCE_US, LinkSource, LinkState
+from autoloops_engine.sync.link import BACK_UB, JOIN_US, POLL_US, TOLERANCE_US, LinkSource
 from autoloops_engine.sync.source import Follow, Halt, Play, SyncCommand
 from autoloops_engine.time.timeline import Timeline
 from autoloops_engine.units import NS_PER_US, UB_PER_BEAT, US_PER_S, ns_per_beat
 
-QUANTUM_UB = 4 * UB_PER_BEAT
 BEGIN_US = 1_000_000_000
-
-
-class FakeSession:
-    """A session of which the test is everybody else."""
-
-    def __init__(self, tempo_bpm: float, now_us: int) -> None:
-        self.now_us = now_us
-        self.line = Timeline(_whole(tempo_bpm), 0, now_us)
-        self.peers = 0
-        self.playing = False
-        self.playing_at_us = now_us
-        self.commits: list[str] = []
-        self.closed = 0
-
-    def look(self) -> LinkState:
-        phase_ub = self.line.position_at(self.now_us) % QUANTUM_UB
-        return LinkState(self.now_us, self.line.ns_per_beat, phase_ub, self.peers, self.playing, self.playing_at_us)
-
-    def set_tempo(self, tempo_bpm: float, at_us: int) -> None:
-        self.commits.append("tempo")
-        self.tempo(tempo_bpm)
-
-    def set_phase(self, position_ub: int, at_us: int) -> None:
-        self.commits.append("phase")
-        if not self.peers:
-            self.line = Timeline(self.line.ns_per_beat, position_ub, at_us)
-
-    def set_playing(self, at_us: int, *, playing: bool) -> None:
-        self.commits.append("start" if playing else "stop")
-        self.playing, self.playing_at_us = playing, at_us
-
-    def close(self) -> None:
-        self.closed += 1
-
-    # What the others do.
-
-    def tempo(self, tempo_bpm: float) -> None:
-        self.line = self.line.with_tempo(_whole(tempo_bpm), self.now_us)
-
-    def transport(self, *, playing: bool, in_us: int = 0) -> None:
-        self.playing, self.playing_at_us = playing, self.now_us + in_us
-
-    def join(self, tempo_bpm: float, phase_ub: int, *, peers: int = 1) -> None:
-        """We are found by an older session, and take it on."""
-        self.peers = peers
-        self.line = Timeline(_whole(tempo_bpm), phase_ub, self.now_us)
-
-
-def _whole(tempo_bpm: float) -> int:
-    return round(60e6 / tempo_bpm) * NS_PER_US
 
 
 class Rig:
@@ -149,8 +99,8 @@ def test_joining_commits_nothing_whatever_was_asked_before() -> None:
     rig.session.join(133.0, 1_300_000)
     rig.pass_time(3 * US_PER_S)
     assert rig.session.commits == []
-    assert rig.session.line.ns_per_beat == _whole(133.0)
-    assert rig.line().ns_per_beat == _whole(133.0)
+    assert rig.session.line.ns_per_beat == whole(133.0)
+    assert rig.line().ns_per_beat == whole(133.0)
 
 
 def test_a_start_before_joining_begins_with_the_peers_next_quantum() -> None:
@@ -163,7 +113,7 @@ def test_a_start_before_joining_begins_with_the_peers_next_quantum() -> None:
     (play,) = rig.plays()
     assert play.fresh
     assert play.line.position_ub == 0
-    assert rig.now_us < play.line.time_us <= rig.now_us + 4 * _whole(133.0) // NS_PER_US
+    assert rig.now_us < play.line.time_us <= rig.now_us + 4 * whole(133.0) // NS_PER_US
     assert phase_at(rig, play.line.time_us) in (0, 1, 2, 3)
 
 
@@ -173,7 +123,7 @@ def test_alone_the_asked_tempo_holds_and_the_start_comes_within_a_moment() -> No
     rig.source.request(Start(), rig.now_us)
     rig.pass_time(JOIN_US + POLL_US)
     (play,) = rig.plays()
-    assert play.line.ns_per_beat == _whole(97.0)
+    assert play.line.ns_per_beat == whole(97.0)
     assert 0 < play.line.time_us - rig.now_us < 100_000
     assert rig.session.playing
     rig.pass_time(10 * US_PER_S)
@@ -190,7 +140,7 @@ def test_before_a_second_has_passed_it_is_not_locked() -> None:
 def test_a_player_that_took_over_goes_on_where_it_was() -> None:
     """It has the line of the one before it; its place in the session is new, and the session is the same."""
     rig = Rig()
-    before = Timeline(_whole(133.0), 37 * UB_PER_BEAT, BEGIN_US)
+    before = Timeline(whole(133.0), 37 * UB_PER_BEAT, BEGIN_US)
     rig.source.take_up(before, rig.now_us, playing=True)
     rig.pass_time(600_000)
     rig.session.join(133.0, before.position_at(rig.now_us) % QUANTUM_UB)
@@ -207,7 +157,7 @@ def test_alone_a_player_that_took_over_founds_the_session_anew() -> None:
     assert not rig.plays()
     assert rig.halts() == 0
     assert off_us(rig, before) < TOLERANCE_US
-    assert rig.session.line.ns_per_beat == _whole(123.45)
+    assert rig.session.line.ns_per_beat == whole(123.45)
 
 
 # -- tempo and phase ---------------------------------------------------------------------------------------------------
@@ -219,17 +169,17 @@ def test_a_peers_tempo_is_followed_within_a_poll() -> None:
     rig.pass_time(4 * US_PER_S)
     rig.session.tempo(161.7)
     rig.pass_time(POLL_US)
-    assert rig.line().ns_per_beat == _whole(161.7)
+    assert rig.line().ns_per_beat == whole(161.7)
     assert off_us(rig, rig.line()) < 2
     assert "tempo" not in rig.session.commits
 
 
 def test_a_stopped_player_has_the_sessions_tempo() -> None:
     rig = joined(140.0)
-    assert rig.said == [Follow(Timeline(_whole(140.0), 0, rig.now_us))]
+    assert rig.said == [Follow(Timeline(whole(140.0), 0, rig.now_us))]
     rig.session.tempo(90.0)
     rig.pass_time(POLL_US)
-    assert rig.line().ns_per_beat == _whole(90.0)
+    assert rig.line().ns_per_beat == whole(90.0)
 
 
 def test_our_tempo_is_proposed_to_the_session() -> None:
@@ -237,7 +187,7 @@ def test_our_tempo_is_proposed_to_the_session() -> None:
     assert rig.source.request(SetTempo(77.0), rig.now_us)
     assert rig.session.commits == ["tempo"]
     rig.poll()
-    assert rig.line().ns_per_beat == _whole(77.0)
+    assert rig.line().ns_per_beat == whole(77.0)
 
 
 def test_a_ramp_is_proposed_in_steps_and_given_up_for_a_peers_tempo() -> None:
@@ -246,15 +196,15 @@ def test_a_ramp_is_proposed_in_steps_and_given_up_for_a_peers_tempo() -> None:
     rig.pass_time(4 * US_PER_S)
     rig.source.request(SetTempo(140.0, 8 * UB_PER_BEAT), rig.now_us)
     rig.pass_time(2 * US_PER_S)
-    assert _whole(131.0) < rig.session.line.ns_per_beat < _whole(129.0)
+    assert whole(131.0) < rig.session.line.ns_per_beat < whole(129.0)
     rig.pass_time(3 * US_PER_S)
-    assert rig.session.line.ns_per_beat == _whole(140.0)
+    assert rig.session.line.ns_per_beat == whole(140.0)
     assert rig.session.commits.count("tempo") < 200
     rig.source.request(SetTempo(120.0, 8 * UB_PER_BEAT), rig.now_us)
     rig.pass_time(US_PER_S)
     rig.session.tempo(99.0)
     rig.pass_time(5 * US_PER_S)
-    assert rig.session.line.ns_per_beat == _whole(99.0)
+    assert rig.session.line.ns_per_beat == whole(99.0)
 
 
 def test_a_peer_that_leaves_or_comes_changes_nothing() -> None:
@@ -272,7 +222,7 @@ def test_a_peer_that_leaves_or_comes_changes_nothing() -> None:
 
 def test_an_older_session_that_appears_is_reached_by_going_forward() -> None:
     rig = alone()
-    line = Timeline(_whole(120.0), 0, rig.now_us)
+    line = Timeline(whole(120.0), 0, rig.now_us)
     rig.source.take_up(line, rig.now_us, playing=True)
     rig.pass_time(3 * US_PER_S)
     before_ub = 6 * UB_PER_BEAT
@@ -340,7 +290,7 @@ def test_who_joins_the_players_starts_nobody_again() -> None:
 def test_alone_the_player_starts_at_once_and_the_session_takes_its_phase() -> None:
     rig = alone()
     assert not rig.source.request(Start(), rig.now_us)
-    line = Timeline(_whole(120.0), 0, rig.now_us + 7_000)
+    line = Timeline(whole(120.0), 0, rig.now_us + 7_000)
     rig.source.take_up(line, rig.now_us, playing=True)
     assert phase_at(rig, line.time_us) == 0
     assert rig.session.playing
@@ -459,6 +409,7 @@ def test_leaving_closes_the_session() -> None:
 DEEDS = st.sampled_from(["tempo", "start", "stop", "peer start", "peer stop", "peer tempo", "leave", "return", "wait"])
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(DEEDS, st.integers(1, 3_000_000)), max_size=25))
 def test_whatever_everybody_does_we_are_in_phase_and_never_go_back(deeds: list[tuple[str, int]]) -> None:
     rig = joined()
