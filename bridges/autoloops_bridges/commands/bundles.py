@@ -5,7 +5,6 @@ from typing import Final
 
 from autoloops_bridges.commands.words import ModelWords
 from autoloops_engine.bundle.installed import find_bundle, installed_bundles, split_reference
-from autoloops_engine.bundle.load import load_bundle
 from autoloops_engine.errors import BundleError
 
 USUAL_PARTS: Final = ("melody", "bass", "drums")
@@ -34,6 +33,8 @@ def asked_parts(parts: tuple[str, ...], words: ModelWords) -> tuple[tuple[str, .
     """
     if not words.of_all:
         return parts, words.by_part
+    from autoloops_engine.bundle.load import load_bundle
+
     names = parts or tuple(output.part for output in load_bundle(_find(words.of_all)[0]).manifest.outputs)
     return names, {name: words.of_all for name in names} | words.by_part
 

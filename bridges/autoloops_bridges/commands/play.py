@@ -28,7 +28,6 @@ from autoloops_bridges.processes.options import (
     assign_channels,
 )
 from autoloops_bridges.processes.sources import check_source
-from autoloops_bridges.record.slots_file import default_slots_path
 from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 
 
@@ -116,6 +115,8 @@ def play(
     names = names or default_parts()
     check_known_parts(channels, names, "--channel")
     check_known_parts(models, names, "--model")
+    from autoloops_bridges.record.slots_file import default_slots_path
+
     options = PlayOptions(
         parts=names,
         models=choose_bundles(names, models),

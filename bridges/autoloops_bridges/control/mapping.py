@@ -22,6 +22,7 @@ LAST_KNOB_CC: Final = 30
 PLACE: Final = "*"
 KEPT: Final = "="
 ENCODER_STEP: Final = 1 / 127
+MAX_KNOWN_SOURCES: Final = 4096
 _PRESSED: Final = 0.5
 _PLAIN: Final = Scale(0.0, 1.0)
 
@@ -152,18 +153,26 @@ class MidiMap:
         self._present = present
         self._router = Router()
         self._pressed: dict[tuple[Source, int, int, str], bool] = {}
+        self._leading: dict[tuple[Source, int, int, str], list[_Mapped]] = {}
 
     def apply(self, event: ControlEvent) -> list[Command]:
         """What ``event`` asks for: none if nothing is mapped to its source."""
-        for layer in self._layers:
-            matching = [mapped for mapped in layer if mapped.entry.matches(event)]
-            if matching:
-                break
-        else:
+        matching = self._matching(event)
+        if not matching:
             return []
         turned = self._press(event)
         commands = [self._command(mapped, event, turned) for mapped in matching]
         return [command for command in commands if command is not None]
+
+    def _matching(self, event: ControlEvent) -> list[_Mapped]:
+        """The entries of the first layer that knows the source of ``event``."""
+        key = (event.source, event.channel, event.number, event.port)
+        if key not in self._leading:
+            if len(self._leading) >= MAX_KNOWN_SOURCES:
+                self._leading.clear()
+            layers = ([mapped for mapped in layer if mapped.entry.matches(event)] for layer in self._layers)
+            self._leading[key] = next((layer for layer in layers if layer), [])
+        return self._leading[key]
 
     def _press(self, event: ControlEvent) -> bool | None:
         """Whether this event presses its control (true), lets it go (false) or does neither.

@@ -1,5 +1,8 @@
 """Controllers onto the vocabulary: the default map, and the map of a rig file."""
 
+from hypothesis import given
+from hypothesis import strategies as st
+
 from autoloops_bridges.control.dispatch import Action, Command
 from autoloops_bridges.control.mapping import MidiMap, default_entries
 from autoloops_bridges.control.rig_file import read_rig
@@ -221,3 +224,43 @@ def test_one_fader_moves_one_of_several_values_and_leaves_the_others() -> None:
     assert did(custom.apply(cc(2, 127))) == [(Action.SET, target, (0.25, 1.0))]
     present[target] = (0.25, 1.0)
     assert did(custom.apply(cc(1, 32))) == [(Action.SET, target, (0.25, 1.0))]
+
+
+SOURCES = ("note", "cc", "cc14", "nrpn", "pitchbend", "pressure", "poly_pressure", "program")
+TARGETS = (
+    ("/al/tempo", "range = [60, 180]"),
+    ("/al/melody/knob/3", 'curve = "exp"'),
+    ("/al/melody/transpose", "invert = true"),
+    ("/al/melody/z/1", "range = [2, -2]"),
+    ("/al/melody/mute", ""),
+    ("/al/melody/length", "range = [1, 8]"),
+)
+
+
+@given(
+    st.sampled_from(SOURCES),
+    st.sampled_from(TARGETS),
+    st.sampled_from(["jump", "pickup", "scale"]),
+    st.lists(st.tuples(st.integers(0, 16383), st.integers(-3, 3)), max_size=25),
+)
+def test_whatever_a_control_does_its_target_stays_in_range(
+    source: str, target: tuple[str, str], takeover: str, moves: list[tuple[int, int]]
+) -> None:
+    address, extra = target
+    text = f'[[map]]\nsource = "{source}"\ntarget = "{address}"\ntakeover = "{takeover}"\n{extra}\n'
+    present: dict[Target, Values] = {}
+    rig = read_rig("defaults = false\n" + text, CHANNELS)
+    assert rig.problems == ()
+    entry = rig.entries[0]
+    low, high = sorted((entry.scale.low, entry.scale.high))
+    custom = MidiMap((rig.entries,), present.get)
+    top = 16383 if source in {"cc14", "nrpn", "pitchbend"} else 127
+    for value, steps in moves:
+        event = ControlEvent(Source(source), 1, 0, min(value, top), top, "keys", 0)
+        if source == "nrpn" and steps:
+            event = event._replace(value=0, top=0, steps=steps)
+        for command in custom.apply(event):
+            (value_set,) = command.values
+            assert not isinstance(value_set, str)
+            assert low <= value_set <= high
+            present[command.target] = command.values

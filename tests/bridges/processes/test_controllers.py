@@ -1,0 +1,139 @@
+"""Controllers before the session: the rig file at the start, learning, takeover by a successor, and the lights."""
+
+from dataclasses import dataclass, field
+
+from autoloops_bridges.control.feedback import ARRIVED_US, INTERVAL_US
+from autoloops_bridges.control.gesture import LONGEST_US
+from autoloops_bridges.control.learn import State, Status
+from autoloops_bridges.control.testing import MemorySurface
+from autoloops_bridges.processes.controllers import Controllers
+from autoloops_bridges.processes.options import PlayOptions, PortPair
+from autoloops_engine.messages import MidiIn, PortsState, SendMidi
+from autoloops_engine.session.surface import Target
+
+KNOB = Target("knob", "melody", 3)
+RIG = """
+[ports.desk]
+in = "desk"
+out = "desk"
+
+[set]
+"/al/tempo" = 90
+"/al/bass/knob/1" = 0.25
+"/al/melody/attr/glory" = 0.5
+
+[[map]]
+port = "desk"
+source = "cc"
+channel = 1
+number = 20
+target = "/al/melody/knob/3"
+feedback = true
+
+[[map]]
+port = "desk"
+source = "note"
+channel = 1
+number = 1
+target = "/al/start"
+feedback = { shows = "/al/playing" }
+"""
+
+
+@dataclass
+class Stage:
+    """Controllers before a surface that remembers, on a clock of their own."""
+
+    rig: str = RIG
+    surface: MemorySurface = field(default_factory=MemorySurface)
+    said: list[Status] = field(default_factory=list)
+    now_us: int = 0
+
+    def __post_init__(self) -> None:
+        options = PlayOptions(
+            parts=("melody", "bass"),
+            channels={"melody": 1, "bass": 2},
+            rig=self.rig,
+            ports=(PortPair("desk", "desk", "desk"),),
+        )
+        self.controllers = Controllers(options, self.surface, self.said.append)
+
+    def send(self, *data: int, port: str = "desk") -> None:
+        self.now_us += 1_000
+        self.controllers.receive(MidiIn(port, bytes(data), self.now_us), self.now_us)
+
+    def wait(self, us: int) -> list[bytes]:
+        """What controllers are told meanwhile."""
+        until_us, sent = self.now_us + us, list[SendMidi]()
+        while (due_us := self.controllers.next_deadline_us()) is not None and due_us <= until_us:
+            self.now_us = max(self.now_us, due_us)
+            sent += self.controllers.advance(self.now_us)
+        self.now_us = until_us
+        return [message.data for message in sent]
+
+    def ports(self, arrivals: int) -> list[bytes]:
+        self.controllers.ports(PortsState((), (), (), {"desk": arrivals}), self.now_us)
+        return self.wait(ARRIVED_US[0] + INTERVAL_US)
+
+
+def test_the_rig_file_sets_values_at_the_start_and_tells_what_cannot_be_set() -> None:
+    stage = Stage()
+    stage.controllers.set_up(0)
+    assert stage.surface.values[Target("tempo")] == (90.0,)
+    assert stage.surface.values[Target("knob", "bass", 1)] == (0.25,)
+    (remark,) = stage.controllers.remarks
+    assert "/al/PART/attr/NAME" in remark
+
+
+def test_controllers_move_the_session_and_what_is_refused_is_counted() -> None:
+    stage = Stage()
+    stage.send(0xB0, 20, 127)
+    assert stage.surface.values[KNOB] == (1.0,)
+    stage.send(0x90, 1, 100)
+    assert stage.surface.done[-1] == (Target("start"), ())
+    stage.send(0xFF, 0x01, 0x02, 0x03)
+    assert (stage.controllers.read, stage.controllers.garbage, stage.controllers.refused) == (2, 1, 0)
+
+
+def test_lights_are_told_when_a_controller_comes_when_values_change_and_by_another_player() -> None:
+    stage = Stage()
+    everything = [b"\xb0\x14\x40", b"\x90\x01\x00"]
+    assert stage.ports(1) == everything
+    stage.wait(ARRIVED_US[1])
+    assert stage.ports(1) == []
+    stage.controllers.playing(True)
+    assert stage.wait(INTERVAL_US) == [b"\x90\x01\x7f"]
+    stage.surface.set(KNOB, (0.0,), stage.now_us)
+    stage.controllers.touched()
+    assert stage.wait(INTERVAL_US) == [b"\xb0\x14\x00"]
+    stage.controllers.player_came()
+    assert stage.ports(1) == [b"\xb0\x14\x00", b"\x90\x01\x7f"]
+
+
+def test_what_is_learnt_works_at_once_and_a_successor_has_it_too() -> None:
+    stage = Stage()
+    stage.controllers.learner.begin("/al/bass/knob/2", (), stage.now_us)
+    before = dict(stage.surface.values)
+    for value in range(0, 60, 10):
+        stage.send(0xB0, 20, value)
+    assert stage.surface.values == before
+    stage.wait(LONGEST_US)
+    assert [status.state for status in stage.said] == [State.CONTROL, State.CONFLICT]
+    stage.controllers.learner.decide(replace=True)
+    assert stage.said[-1].state is State.LEARNED
+    assert "until the end" in stage.said[-1].text
+    successor = Stage(rig="")
+    successor.controllers.take_up(stage.controllers.rig)
+    for each in (stage, successor):
+        each.send(0xB0, 20, 127)
+        each.send(0xB0, 20, 0)
+        assert each.surface.values[Target("knob", "bass", 2)] == (0.0,)
+        assert each.surface.values[KNOB] == (0.5,)
+
+
+def test_a_half_of_a_pair_that_stays_alone_is_obeyed_after_a_moment() -> None:
+    stage = Stage(rig='[[map]]\nsource = "cc14"\nnumber = 3\ntarget = "/al/melody/knob/3"\n')
+    stage.send(0xB5, 3, 127)
+    assert stage.surface.values[KNOB] == (0.5,)
+    stage.wait(LONGEST_US)
+    assert stage.surface.values[KNOB] == (1.0,)
