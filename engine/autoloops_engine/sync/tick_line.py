@@ -32,16 +32,20 @@ _BETTER: Final = 10.0
 _CLIP: Final = 12.0
 _SLACK: Final = 0.5
 _ALARM: Final = 15.0
+# Where errors add up, one that is further out is looked into at once: the next would hide it.
+_FAR: Final = 6.0
 # An explanation is good when it leaves so many standard deviations, and taken when it is so much likelier than the
 # next best (twice the log of the odds). Beforehand each costs as much: what is lost stays lost, while a wrong tempo
 # mends itself.
 _GOOD_FIT: Final = 3.0
-_ODDS: Final = 10.0
+_ODDS: Final = 8.0
 _PRICES: Final = {"nothing": 0.0, "tempo": 4.0, "phase": 4.0, "shift": 12.0}
 # How large a change of tempo or phase may be (standard deviations, in ticks), and the change of a clock that is back.
 _CHANGE: Final = 0.3
 _PHASE: Final = 0.25
-# So many ticks on the old line in a row end a doubt; where nothing explains them for so long, begin with the newest.
+# No fewer ticks explain anything; so many on the old line in a row end a doubt; where nothing explains them for so
+# long, begin with the newest.
+_FEWEST_TICKS: Final = 2
 _BACK_TICKS: Final = 3
 _PATIENCE_TICKS: Final = 24
 _HISTORY_TICKS: Final = 4 * _PATIENCE_TICKS
@@ -182,7 +186,8 @@ class TickLine:
         error = ahead[self._believed].error(at_us, noises[self._believed])
         self._late, self._late_ticks = _cumulated(self._late, self._late_ticks, error)
         self._early, self._early_ticks = _cumulated(self._early, self._early_ticks, -error)
-        if max(self._late, self._early) > _ALARM:
+        hides = self._believed > 0 and abs(error) > _FAR
+        if max(self._late, self._early) > _ALARM or hides:
             run = self._late_ticks if self._late >= self._early else self._early_ticks
             self._doubted = min(run, len(self._ticks), _PATIENCE_TICKS)
             self._coast(at_us, ahead)
@@ -228,8 +233,11 @@ class TickLine:
                 explanations.append(self._weighed("shift", begin, stamps_us, noise, missing))
         best = min(explanations, key=lambda explanation: explanation.cost)
         rival_cost = min(each.cost for each in explanations if (each.what, each.missing) != (best.what, best.missing))
-        self._guess = best.state if best.fit <= _GOOD_FIT**2 and not best.missing else None
-        if rival_cost < best.cost + _ODDS and len(stamps_us) < _PATIENCE_TICKS:
+        clear = rival_cost >= best.cost + _ODDS or len(stamps_us) >= _PATIENCE_TICKS
+        self._guess = None
+        if len(stamps_us) >= _BACK_TICKS and best.fit <= _GOOD_FIT**2:
+            self._guess = _changed(best.state, "shift", -best.missing)
+        if not clear or len(stamps_us) < _FEWEST_TICKS:
             return
         if best.fit <= _GOOD_FIT**2:
             self._accept(best, stamps_us, noises)
