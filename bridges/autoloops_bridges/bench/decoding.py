@@ -1,9 +1,10 @@
-"""How long one bar takes: the model as it is played, against the bare matrix products over the same weights."""
+"""How long one bar takes, of all parts of a model: as played, against bare matrix products over the same weights."""
 
 import json
+import re
 import struct
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +14,7 @@ from autoloops_bridges.bench.tables import Cell, race, spread, with_ratios
 from autoloops_engine.bundle.load import read_file
 from autoloops_engine.inference.decoder import Decoder, Floats
 from autoloops_engine.inference.onnx_decoder import open_decoder
+from autoloops_engine.inference.views import views_of
 from autoloops_engine.units import STEPS_PER_BAR
 
 ROUNDS: Final = 300
@@ -22,6 +24,7 @@ WEIGHTS: Final = "weights.safetensors"
 _DTYPES: Final = {"F16": np.float16, "F32": np.float32}
 # The matrices that a step of a decoder multiplies with, by the names that the exporter gives them.
 _STEP_MATRICES: Final = ("decoder.weight", "to_logits.weight")
+_PARTS: Final = re.compile(r"parts\.[^.]+\.")
 
 
 def measure(path: Path, others: Mapping[str, Callable[[], object]] | None = None) -> dict[str, dict[str, Cell]]:
@@ -31,10 +34,16 @@ def measure(path: Path, others: Mapping[str, Callable[[], object]] | None = None
         path: The bundle.
         others: More contestants, each decoding one bar of that model.
     """
-    contestants = {ONNX: bar_of(open_decoder(path)), BLAS: products_of(path), **(others or {})}
+    contestants = {ONNX: bars_of(views_of(open_decoder(path)).values()), BLAS: products_of(path), **(others or {})}
     race(contestants, 20, time.monotonic_ns)
     taken_ms = race(contestants, ROUNDS, time.monotonic_ns)
     return with_ratios({name: spread(samples) for name, samples in taken_ms.items()}, BLAS)
+
+
+def bars_of(decoders: Iterable[Decoder]) -> Callable[[], object]:
+    """What decodes one bar of each and nothing else."""
+    bars = [bar_of(decoder) for decoder in decoders]
+    return lambda: [bar() for bar in bars]
 
 
 def bar_of(decoder: Decoder) -> Callable[[], object]:
@@ -50,7 +59,8 @@ def bar_of(decoder: Decoder) -> Callable[[], object]:
 
 def products_of(path: Path) -> Callable[[], object]:
     """The matrix products of a bar's steps in float32, one after the other, and nothing else."""
-    matrices = [each for name, each in _tensors(read_file(path, WEIGHTS)).items() if name.startswith(_STEP_MATRICES)]
+    tensors = _tensors(read_file(path, WEIGHTS))
+    matrices = [each for name, each in tensors.items() if _PARTS.sub("", name).startswith(_STEP_MATRICES)]
     vectors = [np.ones(matrix.shape[1], dtype=np.float32) for matrix in matrices]
 
     def run() -> None:

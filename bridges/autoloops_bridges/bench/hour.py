@@ -14,12 +14,10 @@ from typing import Final
 
 from autoloops_bridges.bench.memory import memory_of
 from autoloops_engine.bundle.installed import find_bundle
-from autoloops_engine.codecs.registry import codec_named
 from autoloops_engine.inference.onnx_decoder import open_decoder
-from autoloops_engine.latent import latent_space
+from autoloops_engine.session.casting import cast
 from autoloops_engine.session.core import Session
 from autoloops_engine.session.offline import Performance
-from autoloops_engine.session.settings import PartSetup
 from autoloops_engine.session.surface import Target
 from autoloops_engine.units import US_PER_S
 
@@ -29,12 +27,9 @@ _MOVE_US: Final = 500_000
 
 def simulate(model: str, minutes: int) -> None:
     """Play, turn a knob twice a second, forget what was heard, and tell how much memory that takes."""
-    decoder = open_decoder(find_bundle(model))
-    manifest = decoder.manifest
-    codec = codec_named(manifest.outputs[0].codec)
-    space = latent_space(manifest)
-    session = Session([PartSetup("melody", 1, space, manifest.bars, 1.0, codec)], 5, TEMPO_BPM)
-    performance = Performance(session, {"melody": decoder}, TEMPO_BPM)
+    part = cast("melody", 1, open_decoder(find_bundle(model)))
+    session = Session([part.setup], 5, TEMPO_BPM)
+    performance = Performance(session, {"melody": part.decoder}, TEMPO_BPM)
     session.act(Target("start"), (), 0)
     moves = 0
     for minute in range(1, minutes + 1):
@@ -44,7 +39,9 @@ def simulate(model: str, minutes: int) -> None:
             performance.heard.clear()
             moves += 1
             session.set(
-                Target("knob", "melody", moves % len(space.knobs) + 1), ((moves % 11) / 10,), performance.now_us
+                Target("knob", "melody", moves % len(part.setup.space.knobs) + 1),
+                ((moves % 11) / 10,),
+                performance.now_us,
             )
             if moves % 60 == 0:
                 session.act(Target("fire", "melody"), ("new", "bar"), performance.now_us)

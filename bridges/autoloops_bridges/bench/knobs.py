@@ -14,6 +14,7 @@ from autoloops_engine.errors import PortError
 from autoloops_engine.inference.onnx_decoder import open_decoder
 from autoloops_engine.inference.requests import DecodeRequest, decode
 from autoloops_engine.latent import prior_sample
+from autoloops_engine.session.casting import cast
 from autoloops_engine.units import US_PER_MS, US_PER_S
 
 TEMPO_BPM: Final = 480
@@ -77,7 +78,7 @@ def measure(path: Path, tries: int) -> dict[str, dict[str, Cell]]:
 
 def two_points(path: Path) -> list[Point]:
     """Two latent points whose loops begin with different notes."""
-    decoder = open_decoder(path)
+    decoder = cast("melody", 1, open_decoder(path)).decoder
     found: list[Point] = []
     for seed in range(1_000):
         z = prior_sample(seed, decoder.manifest.latent_size)
