@@ -21,8 +21,10 @@ from autoloops_engine.messages import (
 from autoloops_engine.notes import Bar, Note, Tie
 from autoloops_engine.player.core import START_DELAY_US, Emission, Player
 from autoloops_engine.player.events import Event, Kind
+from autoloops_engine.sync.source import Follow, Play, SyncCommand
 from autoloops_engine.time.swing import Swing
-from autoloops_engine.units import STEP_UB, UB_PER_BEAT, US_PER_S
+from autoloops_engine.time.timeline import Timeline
+from autoloops_engine.units import STEP_UB, UB_PER_BEAT, US_PER_S, ns_per_beat
 
 BEAT_US = 500_000
 BAR_US = 4 * BEAT_US
@@ -212,6 +214,42 @@ def test_a_port_that_sounds_late_is_sent_to_that_much_earlier(latency_us: int, l
     assert all(event.at_us >= START_DELAY_US for event in late_ons)
     subject.handle(Stop(), 3 * BAR_US + BEAT_US // 3)
     ends_all(emissions + subject.advance(3 * BAR_US + BEAT_US // 3))
+
+
+@settings(max_examples=25, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(1, 400_000), st.integers(-40_000, 40_000), st.floats(110, 130)), max_size=25),
+    st.dictionaries(st.integers(0, 5_000_000), st.integers(-80_000, 80_000), max_size=4),
+)
+def test_a_nudge_holds_against_a_master_that_wavers(
+    wavers: list[tuple[int, int, float]], nudges: dict[int, int]
+) -> None:
+    subject = Player(120.0, 0)
+    subject.attach("out", 0, 0)
+    master = Timeline(ns_per_beat(120.0), 0, 10_000)
+    subject.follow(Play(master, fresh=True), 0)
+    changes: dict[int, list[SyncCommand | NudgeBy]] = {at_us: [NudgeBy(shift_us)] for at_us, shift_us in nudges.items()}
+    at_us = 10_000
+    for wait_us, off_us, tempo_bpm in wavers:
+        at_us += wait_us
+        line = Timeline(ns_per_beat(tempo_bpm), master.position_at(at_us), at_us + off_us)
+        changes.setdefault(at_us, []).append(Follow(line))
+    changes.setdefault(at_us + 1, []).append(Follow(master))
+    before_ub, now_us = -UB_PER_BEAT, 0
+    for now_us in sorted({*changes, *range(0, max(changes) + 10_000_000, 200_000)}):
+        while (due_us := subject.next_deadline_us()) is not None and due_us < now_us:
+            subject.advance(due_us)
+        subject.advance(now_us)
+        for change in changes.get(now_us, []):
+            if isinstance(change, NudgeBy):
+                subject.handle(change, now_us)
+            else:
+                subject.follow(change, now_us)
+        assert subject._position_ub(now_us) >= before_ub - 1
+        before_ub = subject._position_ub(now_us)
+    shift_us = sum(nudges.values())
+    assert abs(subject._position_ub(now_us) - master.position_at(now_us - shift_us)) <= 4
+    assert abs(subject.phase_error_us(now_us)) <= 2
 
 
 def test_an_hour_at_an_odd_tempo_with_everything_undone_ends_where_arithmetic_says() -> None:

@@ -347,7 +347,7 @@ class Player:
 
     def _next_ub(self, line: Timeline, now_us: int) -> int:
         """The first position on ``line`` that can still be handed out in time."""
-        return line.position_at(now_us + START_DELAY_US + self._lead_us())
+        return line.position_at(self._course.nudge.line_us(now_us + START_DELAY_US + self._lead_us()))
 
     def _is_near(self, position_ub: int) -> bool:
         """Whether a position of the master is as good as the one where we stand."""

@@ -62,7 +62,7 @@ class Course:
     @property
     def meets_us(self) -> int | None:
         """When ``follow`` has to be called again; None: not by itself."""
-        return None if self._goal is None else self._meets_us
+        return None if self._goal is None else self.nudge.sounding_us(self._meets_us)
 
     def standing_at(self) -> int:
         """The song's position while time stands still: that of the line's known point."""
@@ -124,7 +124,7 @@ class Course:
 
     def follow(self, master: Timeline, now_us: int) -> bool:
         """Lead back to the master's line; False when it is too far away for that."""
-        led = lead_back(self._line, master, now_us)
+        led = lead_back(self._line, master, self._line_us(now_us))
         if led is None:
             return False
         self._line, self._meets_us = led
@@ -133,7 +133,7 @@ class Course:
 
     def error_us(self, now_us: int) -> int:
         """How far the position is ahead of the master's; 0 where there is none."""
-        return 0 if self._goal is None else error_us(self._line, self._goal, now_us)
+        return 0 if self._goal is None else error_us(self._line, self._goal, self._line_us(now_us))
 
     def is_news(self, now_us: int, *, playing: bool) -> bool:
         """Whether what was told of the line is no longer good enough."""
