@@ -16,6 +16,8 @@ PAIR_US: Final = 10 * US_PER_MS
 # After so long a rest, the half that comes first tells the order in which this controller sends them.
 REST_US: Final = 50 * US_PER_MS
 HALF: Final = 128
+# More controls than anybody has; what a flood of parameter numbers leaves behind is forgotten.
+MAX_PAIRS: Final = 4096
 TOP_14: Final = HALF * HALF - 1
 _DATA_MSB, _DATA_LSB, _INCREMENT, _DECREMENT = 6, 38, 96, 97
 _NRPN_LSB, _NRPN_MSB, _RPN_LSB, _RPN_MSB = 98, 99, 100, 101
@@ -169,6 +171,8 @@ class ControlDecoder:
 
     def _half(self, source: Source, number: int, event: ControlEvent, *, is_lsb: bool) -> list[ControlEvent]:
         key = source, event.port, event.channel, number
+        if len(self._pairs) >= MAX_PAIRS and key not in self._pairs:
+            self._pairs = {waiting: self._pairs[waiting] for waiting in self._waiting}
         pair = self._pairs.setdefault(key, _Pair())
         events = self._events(key, pair.put(event.value, event.at_us, is_lsb=is_lsb), event.at_us)
         if pair.waiting is not None:

@@ -5,7 +5,7 @@ from collections.abc import Iterable
 from hypothesis import given
 from hypothesis import strategies as st
 
-from autoloops_bridges.midi.controls import PAIR_US, REST_US, ControlDecoder
+from autoloops_bridges.midi.controls import MAX_PAIRS, PAIR_US, REST_US, ControlDecoder
 from autoloops_bridges.midi.parse import ControlEvent, Source
 from autoloops_engine.messages import MidiIn
 
@@ -160,3 +160,12 @@ def test_any_order_of_parameter_messages_is_read_without_a_word(moves: list[Move
             assert 0 <= event.value <= max(event.top, 0)
             assert 0.0 <= event.position <= 1.0
     assert cable.decoder.garbage == 0
+
+
+def test_a_flood_of_parameter_numbers_is_forgotten() -> None:
+    cable = Cable()
+    for number in range(MAX_PAIRS + 100):
+        cable.send(cc(99, number >> 7), cc(98, number & 127), cc(6, 1))
+        cable.rest()
+    assert len(cable.decoder._pairs) <= MAX_PAIRS
+    assert values(cable.send(cc(6, 2), cc(38, 3)), Source.NRPN) == [(MAX_PAIRS + 99, 259, TOP)]
