@@ -1,6 +1,7 @@
 """Whatever is bent while it plays: time never goes back, no note hangs, is lost or doubled, and slicing is all one."""
 
 from collections import Counter, defaultdict
+from typing import ClassVar
 
 import pytest
 from hypothesis import given, settings
@@ -21,7 +22,8 @@ from autoloops_engine.messages import (
 from autoloops_engine.notes import Bar, Note, Tie
 from autoloops_engine.player.core import START_DELAY_US, Emission, Player
 from autoloops_engine.player.events import Event, Kind
-from autoloops_engine.sync.source import Follow, Play, SyncCommand
+from autoloops_engine.sync.guide import Guide
+from autoloops_engine.sync.source import Follow, Internal, Play, Request, SyncCommand
 from autoloops_engine.time.swing import Swing
 from autoloops_engine.time.timeline import Timeline
 from autoloops_engine.units import STEP_UB, UB_PER_BEAT, US_PER_S, ns_per_beat
@@ -250,6 +252,26 @@ def test_a_nudge_holds_against_a_master_that_wavers(
     shift_us = sum(nudges.values())
     assert abs(subject._position_ub(now_us) - master.position_at(now_us - shift_us)) <= 4
     assert abs(subject.phase_error_us(now_us)) <= 2
+
+
+def test_a_source_is_asked_for_places_in_its_own_beats() -> None:
+    """At double time the song's beat 16 is the master's beat 8."""
+
+    class Asked(Internal):
+        places: ClassVar[list[int]] = []
+
+        def request(self, request: Request, now_us: int) -> bool:
+            if isinstance(request, Locate):
+                self.places.append(request.position_ub)
+            return False
+
+    subject, source = Player(120.0, 0), Asked()
+    guide = Guide(subject, source, 0)
+    guide.handle(SetMultiple(2.0), 0)
+    guide.handle(Locate(16 * UB_PER_BEAT), 0)
+    assert source.places == [8 * UB_PER_BEAT]
+    assert subject.state(0).song_at(0) == 16 * UB_PER_BEAT
+    assert subject.line.position_ub == 8 * UB_PER_BEAT
 
 
 def test_an_hour_at_an_odd_tempo_with_everything_undone_ends_where_arithmetic_says() -> None:

@@ -38,15 +38,24 @@ class Desk:
             self._act(Target("fire", part), (_FIRES[key],), now_us)
         elif key == "m":
             (muted,) = self._surface.get(Target("mute", part))
-            self._surface.set(Target("mute", part), (int(not muted),), now_us)
+            self._set(Target("mute", part), (int(not muted),), now_us)
         elif key in _STEPS_BPM:
             (tempo_bpm,) = self._surface.get(Target("tempo"))
             wanted_bpm = round(float(tempo_bpm)) + _STEPS_BPM[key]
-            self._surface.set(Target("tempo"), (min(MAX_TEMPO_BPM, max(MIN_TEMPO_BPM, wanted_bpm)),), now_us)
+            self._set(Target("tempo"), (min(MAX_TEMPO_BPM, max(MIN_TEMPO_BPM, wanted_bpm)),), now_us)
+        elif key == "t":
+            self._act(Target("tap"), (), now_us)
         elif key == "p":
             self._act(Target("panic"), (), now_us)
         elif key.isdecimal() and 1 <= int(key) <= len(self._surface.parts()):
             self.selected = int(key) - 1
+
+    def _set(self, target: Target, values: tuple[Value, ...], now_us: int) -> None:
+        try:
+            self._surface.set(target, values, now_us)
+        except UsageError:
+            # As below: a master may hold the tempo.
+            return
 
     def _act(self, target: Target, values: tuple[Value, ...], now_us: int) -> None:
         try:

@@ -15,7 +15,7 @@ from typing import Final
 from autoloops_bridges.view.screen import leave_screen
 
 LEAVE: Final = b"q"
-KEYS: Final = b" fvmp+-123456789"
+KEYS: Final = b" fvmpt+-123456789"
 _READ_BYTES: Final = 256
 # Cursor and function keys, Alt with a key, answers of the terminal.
 _SEQUENCE: Final = re.compile(rb"\x1b(?:\[[0-?]*[ -/]*[@-~]?|O.|.)?", re.DOTALL)

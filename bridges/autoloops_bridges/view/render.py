@@ -48,7 +48,7 @@ _KEYS: Final = (
     ("v", "vary"),
     ("m", "mute"),
     ("1-9", "part"),
-    ("+ -", "tempo"),
+    ("+ - t", "tempo"),
     ("p", "panic"),
     ("q", "quit"),
 )

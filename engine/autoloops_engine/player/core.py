@@ -100,6 +100,10 @@ class Player:
         """The line that the position is on, or is led back to."""
         return self._course.aim
 
+    def master_at(self, song_ub: int) -> int:
+        """Where the master is to be for the song to jump to a position."""
+        return self._course.gearing.jumped_to(song_ub)
+
     def attach(self, key: str, lead_us: int, now_us: int, latency_us: int = 0) -> None:
         """Serve another sink from now on; it hears what begins after this moment.
 
@@ -272,7 +276,7 @@ class Player:
             case Stop():
                 self._stop(now_us)
             case Locate(position_ub=position_ub):
-                self._go_to(self._course.gearing.jumped_to(position_ub), now_us)
+                self._go_to(self.master_at(position_ub), now_us)
             case SetTempo(tempo_bpm=tempo_bpm, ramp_ub=ramp_ub):
                 self._course.set_tempo(ns_per_beat(tempo_bpm), ramp_ub, now_us)
             case NudgeBy(shift_us=shift_us):

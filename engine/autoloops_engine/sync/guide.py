@@ -4,7 +4,7 @@ from typing import Final
 
 from autoloops_engine.messages import Adopt, Continue, FromPlayer, Locate, SetTempo, Start, Stop, SyncState, ToPlayer
 from autoloops_engine.player.core import Emission, Player
-from autoloops_engine.sync.source import SourceState, SyncSource
+from autoloops_engine.sync.source import Request, SourceState, SyncSource
 from autoloops_engine.units import US_PER_MS
 
 _REPORT_US: Final = 250 * US_PER_MS
@@ -32,7 +32,7 @@ class Guide:
     def handle(self, message: ToPlayer, now_us: int) -> None:
         """Take a message from the main process; ``advance`` to ``now_us`` comes first."""
         if isinstance(message, Start | Continue | Stop | Locate | SetTempo):
-            if self._player.waiting or not self._source.request(message, now_us):
+            if self._player.waiting or not self._source.request(self._asked(message), now_us):
                 self._player.handle(message, now_us)
                 self._take_up(now_us)
             return
@@ -66,6 +66,10 @@ class Guide:
     def close(self) -> None:
         """Let go of the source."""
         self._source.close()
+
+    def _asked(self, request: Request) -> Request:
+        """A request in the beats of the source, which at half or double time are not those of the song."""
+        return Locate(self._player.master_at(request.position_ub)) if isinstance(request, Locate) else request
 
     def _take_up(self, now_us: int) -> None:
         if not self._player.waiting:

@@ -14,6 +14,7 @@ from autoloops_bridges.view.desk import Desk
 from autoloops_bridges.view.keys import keys_in
 from autoloops_bridges.view.watched import LastMove, WatchedSurface
 from autoloops_engine.errors import UsageError
+from autoloops_engine.messages import SyncState
 from autoloops_engine.session.surface import Target
 
 PATIENCE_S = 5.0
@@ -23,7 +24,7 @@ class TestKeysIn:
     @pytest.mark.parametrize(
         ("data", "keys"),
         [
-            (b" fvmp+-19", b" fvmp+-19"),
+            (b" fvmpt+-19", b" fvmpt+-19"),
             (b"=", b"+"),
             (b"M", b"m"),
             (b"xyz0\r\n\t", b""),
@@ -76,6 +77,20 @@ class TestDesk:
         stage.session.set(Target("tempo"), (999.0,), 0)
         stage.press("+")
         assert stage.session.get(Target("tempo")) == (999.0,)
+
+    def test_t_taps_the_tempo(self) -> None:
+        stage = rehearsal()
+        for _ in range(3):
+            stage.press("t")
+            stage.run_until(stage.now_us + 400_000)
+        assert stage.session.get(Target("tempo")) == pytest.approx((150.0,))
+
+    @pytest.mark.parametrize("key", ["+", "-", "t"])
+    def test_the_tempo_of_a_master_stays_and_nothing_breaks(self, key: str) -> None:
+        stage = rehearsal()
+        stage.session.on_player(SyncState("midi", 120.0, 0, 0, locked=True, peers=1, remark="", holds_tempo=True))
+        stage.press(key * 4)
+        assert stage.session.get(Target("tempo")) == (120.0,)
 
     def test_p_is_panic(self) -> None:
         last = LastMove()
