@@ -32,7 +32,7 @@ def open_client(name: str) -> "jack.Client":
     Raises:
         PortError: no server is running, or it went away and not everybody has left it.
     """
-    if any(not client.alive for client in JackClient.open_ones):
+    if not all(client.alive for client in JackClient.open_ones()):
         raise PortError("The JACK server went away; once every port of it is closed, it is looked for again.")
     try:
         return jack.Client(name, no_start_server=True)
@@ -55,7 +55,9 @@ class JackClient:
 
     # What the library keeps about the server belongs to the whole process: when one client's server is gone, so is
     # everybody's, and no new client may be opened before the old ones are closed.
-    open_ones: ClassVar["weakref.WeakSet[JackClient]"] = weakref.WeakSet()
+    _open: ClassVar["weakref.WeakSet[JackClient]"] = weakref.WeakSet()
+    # Clients come and go on several threads.
+    _coming_and_going: ClassVar = threading.Lock()
     frail: Final = False
 
     def __init__(self, client_name: str, changed: Callable[[], None]) -> None:
@@ -69,17 +71,24 @@ class JackClient:
             PortError: no server is running, or it went away and not everybody has left it.
         """
         self._client = open_client(client_name)
-        others = next(iter(self.open_ones), None)
-        self.frames: FrameMap = FrameMap(self._client.samplerate) if others is None else others.frames
         self._changed = changed
         self._cycles = 0
         self._seen_cycles = 0
         self._seen_us = monotonic_us()
         self._alive = True
         self._closed = False
-        self.open_ones.add(self)
+        with self._coming_and_going:
+            other = next(iter(self._open), None)
+            self.frames: FrameMap = FrameMap(self._client.samplerate) if other is None else other.frames
+            self._open.add(self)
         with self._opening():
             self._client.set_shutdown_callback(self._on_shutdown)
+
+    @classmethod
+    def open_ones(cls) -> list["JackClient"]:
+        """All clients of this process that are not closed."""
+        with cls._coming_and_going:
+            return list(cls._open)
 
     @contextlib.contextmanager
     def _opening(self) -> Iterator[None]:
@@ -116,7 +125,8 @@ class JackClient:
         if not self._alive:
             self._wait_for_rest()
         self._alive = False
-        self.open_ones.discard(self)
+        with self._coming_and_going:
+            self._open.discard(self)
         self.frames.leave(self)
         with contextlib.suppress(jack.JackError):
             self._client.deactivate()
@@ -149,6 +159,6 @@ class JackClient:
         self._leave_server()
 
     def _leave_server(self) -> None:
-        for client in list(self.open_ones):
+        for client in self.open_ones():
             client._alive = False
             client._changed()
