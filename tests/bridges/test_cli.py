@@ -222,6 +222,7 @@ tempo = 96
 seed = 7
 midi_in = "none"
 sync = "wind"
+latency = { Moog = 4.5, "TR-8S" = 6 }
 clock_out = ["same"]
 [ports.desk]
 in = "desk"
@@ -235,15 +236,17 @@ source = = "cc"
 """,
             encoding="utf-8",
         )
-        assert autoloops("play", "--rig", str(rig), "--tempo", "100") == (0, "", "")
+        words = ("--rig", str(rig), "--tempo", "100", "--latency", "Moog=3")
+        assert autoloops("play", *words) == (0, "", "")
         (options,) = launched
         assert options.parts == ("bass", "melody")
         assert (options.tempo_bpm, options.seed, options.midi_in) == (100.0, 7, "none")
         assert options.clock_out == ("same",)
+        assert {"Moog": 3.0, "TR-8S": 6.0}.items() <= options.latencies_ms.items()
         assert options.channels == {"bass": 5, "melody": 1}
         assert options.ports == (PortPair("desk", "desk", "none"),)
         assert options.rig == rig.read_text(encoding="utf-8")
-        assert [remark.split(":")[0] for remark in options.remarks] == ["Line 11", "Line 13"]
+        assert [remark.split(":")[0] for remark in options.remarks] == ["Line 12", "Line 14"]
 
     @pytest.mark.parametrize(
         "words",

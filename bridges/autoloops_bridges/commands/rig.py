@@ -10,6 +10,7 @@ from autoloops_bridges.commands.bundles import default_parts, usual_bundle
 from autoloops_bridges.control.preset_files import preset_text
 from autoloops_bridges.control.rig import Rig
 from autoloops_bridges.control.rig_file import read_rig
+from autoloops_bridges.midi.latency import kept_latencies
 from autoloops_bridges.processes.options import PlayOptions, PortPair
 from autoloops_bridges.processes.sources import check_source
 from autoloops_engine.bundle.installed import find_bundle, installed_bundles, split_reference
@@ -59,10 +60,13 @@ class RigOptions(NamedTuple):
             "tempo_bpm": None if "tempo" in said else rig.tempo_bpm,
             **{name: None if name in said else getattr(rig, name) for name in FROM_FILE if name != "tempo"},
         }
+        kept_ms = kept_latencies().ports
+        typed_ms = {port: ms for port, ms in options.latencies_ms.items() if kept_ms.get(port) != ms}
         return replace(
             options,
             **{name: value for name, value in asked.items() if value is not None},
             sync=sync,
+            latencies_ms=kept_ms | rig.latencies_ms | typed_ms,
             rig_file=str(self.path.absolute()),
             rig=self.text,
             ports=tuple(PortPair(port.name, port.input, port.output) for port in rig.ports),

@@ -56,6 +56,7 @@ class Rig(NamedTuple):
         midi_in: The port to be controlled from.
         midi_api: The MIDI system.
         clock_out: Ports to lead by clock.
+        latencies_ms: By a port's name or part of it, how late it sounds.
         values: What to set before the start.
         entries: The performer's mapping, in order.
         presets: The mapping of the presets that it uses.
@@ -73,6 +74,7 @@ class Rig(NamedTuple):
     midi_in: str | None = None
     midi_api: MidiApi | None = None
     clock_out: tuple[str, ...] | None = None
+    latencies_ms: dict[str, float] = {}  # noqa: RUF012 - replaced, never changed
     values: tuple[Command, ...] = ()
     entries: tuple[MapEntry, ...] = ()
     presets: tuple[MapEntry, ...] = ()

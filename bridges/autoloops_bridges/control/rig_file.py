@@ -12,6 +12,7 @@ from autoloops_bridges.control.rig import Rig, RigPart, RigPort
 from autoloops_bridges.control.takeover import Takeover
 from autoloops_bridges.control.toml_tables import BadTableError, TomlTable, tables
 from autoloops_bridges.control.vocabulary import MAX_INT, is_part_name
+from autoloops_bridges.midi.latency import MAX_LATENCY_MS, MIN_LATENCY_MS
 from autoloops_bridges.midi.names import NONE
 from autoloops_bridges.processes.options import MidiApi
 from autoloops_engine.codecs.drums import PLAYED_PITCHES, VOICES
@@ -36,6 +37,7 @@ class _Head(msgspec.Struct, forbid_unknown_fields=True):
     midi_in: str | None = None
     midi_api: MidiApi | None = None
     clock_out: tuple[str, ...] | None = None
+    latency: dict[str, Annotated[float, msgspec.Meta(ge=MIN_LATENCY_MS, le=MAX_LATENCY_MS)]] = {}
 
 
 class _PortTable(msgspec.Struct, forbid_unknown_fields=True):
@@ -100,6 +102,7 @@ class _Reader:
             midi_in=head.midi_in,
             midi_api=head.midi_api,
             clock_out=head.clock_out,
+            latencies_ms=dict(head.latency),
             values=tuple(value for value in values if self._plays(value.target)),
             entries=tuple(entry for entry in entries if self._leads_somewhere(entry)),
             presets=tuple(entry for entry in presets if self._leads_somewhere(entry)),
