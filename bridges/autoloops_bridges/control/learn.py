@@ -310,7 +310,8 @@ def _table(address: str, arguments: Sequence[Value], row: Row, control: Control,
         table["port"] = port.name
     table["target"] = address
     if arguments:
-        table["arguments"] = list(arguments)
+        # OSC's floats have seven digits.
+        table["arguments"] = [float(f"{each:.7g}") if isinstance(each, float) else each for each in arguments]
     if row.kind is not Kind.VALUE or arguments:
         return table
     argument, ends = row.arguments[0], _ends(row)

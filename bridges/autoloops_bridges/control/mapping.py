@@ -4,7 +4,7 @@ Each entry leads from one source to one address of the vocabulary; several entri
 """
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 from autoloops_bridges.control.alike import alike
@@ -142,14 +142,24 @@ class MidiMap:
     Thread: the owner's only. Blocks: no.
     """
 
-    def __init__(self, layers: Sequence[Sequence[MapEntry]], present: Present) -> None:
+    def __init__(self, layers: Sequence[Sequence[MapEntry]], present: Present, former: "MidiMap | None" = None) -> None:
         """A source that one layer knows does not reach the layers behind it.
 
         Args:
             layers: The performer's own entries, those of presets, the default ones.
             present: Answers the present values of a target; none: it has none.
+            former: The map that this one replaces: what a control has picked up there it goes on holding.
         """
-        self._layers = [[_Mapped(entry, Follower(entry.takeover)) for entry in layer] for layer in layers]
+        held = {} if former is None else {_unplaced(each.entry): each for layer in former._layers for each in layer}
+        self._layers: list[list[_Mapped]] = [
+            [
+                replace(held[_unplaced(entry)], entry=entry)
+                if _unplaced(entry) in held
+                else _Mapped(entry, Follower(entry.takeover))
+                for entry in layer
+            ]
+            for layer in layers
+        ]
         self._present = present
         self._router = Router()
         self._pressed: dict[tuple[Source, int, int, str], bool] = {}
@@ -224,6 +234,11 @@ class MidiMap:
         if isinstance(command, Refusal) or command.action is Action.NOTHING:
             return None
         return command
+
+
+def _unplaced(entry: MapEntry) -> MapEntry:
+    """The entry wherever in the file it stands."""
+    return replace(entry, line=0)
 
 
 def _filled(arguments: Sequence[Value], value: Value, present: Values) -> tuple[Value, ...]:

@@ -46,6 +46,7 @@ class Controllers:
         self._tell = tell
         self._decoder = ControlDecoder()
         self._playing = False
+        self._map = MidiMap((), self._present)
         self._arrivals: dict[str, int] = {}
         self._rig = RigText(options.rig_file, options.rig, options.parts, self._remap)
         self.learner = Learner(self._rig, tell)
@@ -112,11 +113,13 @@ class Controllers:
         self.learner.advance(now_us)
         for failure in self._rig.take_failures():
             self._tell(Status(State.FAILED, "", "", failure))
-        return self._feedback.advance(now_us)
+        # A fader that its motor moves sends that on, and would be learnt.
+        return [] if self.learner.listens else self._feedback.advance(now_us)
 
     def next_deadline_us(self) -> int | None:
         """When ``advance`` has something to do; none: nothing waits."""
-        deadlines_us = (each.next_deadline_us() for each in (self._decoder, self.learner, self._feedback))
+        shown_us = None if self.learner.listens else self._feedback.next_deadline_us()
+        deadlines_us = (self._decoder.next_deadline_us(), self.learner.next_deadline_us(), shown_us)
         return min((deadline_us for deadline_us in deadlines_us if deadline_us is not None), default=None)
 
     def _remap(self) -> None:
@@ -124,7 +127,7 @@ class Controllers:
         rig = self._rig.rig
         channels = {part: self._options.channels[part] for part in self._options.parts}
         defaults = default_entries(channels, rig.takeover) if rig.defaults else []
-        self._map = MidiMap((rig.entries, rig.presets, defaults), self._present)
+        self._map = MidiMap((rig.entries, rig.presets, defaults), self._present, self._map)
         self._feedback = Feedback((*rig.entries, *rig.presets), self._present)
         for name in self._arrivals:
             self._feedback.arrived(name, 0)

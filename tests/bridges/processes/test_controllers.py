@@ -131,6 +131,31 @@ def test_what_is_learnt_works_at_once_and_a_successor_has_it_too() -> None:
         assert each.surface.values[KNOB] == (0.5,)
 
 
+def test_nothing_is_shown_while_something_is_learnt() -> None:
+    stage = Stage()
+    stage.ports(1)
+    stage.wait(ARRIVED_US[1])
+    stage.controllers.learner.begin("/al/bass/knob/2", (), stage.now_us)
+    stage.surface.set(KNOB, (0.0,), stage.now_us)
+    stage.controllers.touched()
+    assert stage.wait(INTERVAL_US) == []
+    stage.controllers.learner.cancel()
+    assert stage.wait(INTERVAL_US) == [b"\xb0\x14\x00"]
+
+
+def test_a_fader_goes_on_holding_what_it_holds_while_others_are_learnt() -> None:
+    stage = Stage(rig='takeover = "pickup"\n' + RIG)
+    stage.send(0xB0, 20, 0)
+    stage.send(0xB0, 20, 90)
+    assert stage.surface.values[KNOB] != (0.5,)
+    stage.controllers.learner.begin("/al/bass/knob/2", (), stage.now_us)
+    stage.send(0x90, 99, 64)
+    stage.wait(LONGEST_US)
+    assert stage.said[-1].state is State.LEARNED
+    stage.send(0xB0, 20, 10)
+    assert stage.surface.values[KNOB] == (10 / 128,)
+
+
 def test_a_half_of_a_pair_that_stays_alone_is_obeyed_after_a_moment() -> None:
     stage = Stage(rig='[[map]]\nsource = "cc14"\nnumber = 3\ntarget = "/al/melody/knob/3"\n')
     stage.send(0xB5, 3, 127)
