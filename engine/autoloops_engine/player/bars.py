@@ -2,7 +2,7 @@
 
 from msgspec.structs import replace
 
-from autoloops_engine.messages import Frozen, SetPart
+from autoloops_engine.messages import Frozen, SetPart, SpliceBar
 from autoloops_engine.notes import Bar, Tie
 from autoloops_engine.player.feel import Feel
 from autoloops_engine.time.nudge import Nudge
@@ -108,6 +108,11 @@ class PartBars:
         self._frozen[song_bar] = bar
         self._last_pass[self.loop_bar(song_bar)] = bar
         return True
+
+    def spliced(self, message: SpliceBar, now_us: int) -> Frozen:
+        """What to tell of a splice that was taken."""
+        at = (message.part, message.epoch, message.song_bar)
+        return Frozen(*at, message.bar, "splice", now_us, now_us, self.muted, message.from_ub)
 
     def ties(self, song_bar: int) -> tuple[Tie, ...]:
         """The ties of a frozen bar that hold: it was decoded after the bar that sounds before it."""

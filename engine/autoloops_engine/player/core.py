@@ -6,8 +6,6 @@ calls ``advance`` no later than ``next_deadline_us`` and gives the events to the
 
 from typing import assert_never
 
-from msgspec.structs import replace
-
 from autoloops_engine.messages import (
     Adopt,
     Ask,
@@ -15,7 +13,6 @@ from autoloops_engine.messages import (
     EndAfter,
     Ended,
     FromPlayer,
-    Frozen,
     Hello,
     Locate,
     Mute,
@@ -39,7 +36,8 @@ from autoloops_engine.player.bars import PartBars
 from autoloops_engine.player.clock_out import ClockOuts
 from autoloops_engine.player.course import Course
 from autoloops_engine.player.events import Event, Kind
-from autoloops_engine.player.outlet import Outlet, Part
+from autoloops_engine.player.held import HeldParts
+from autoloops_engine.player.outlet import Outlet
 from autoloops_engine.sync.source import Follow, GoTo, Halt, Play, SyncCommand
 from autoloops_engine.time.timeline import Timeline, bar_of
 from autoloops_engine.units import BAR_UB, UB_PER_BEAT, ns_per_beat
@@ -73,8 +71,7 @@ class Player:
         self._from_ub = 0
         self._rolled_ub = 0
         self._freeze_lead_us = 0
-        self._end_ub: int | None = None
-        self._parts: dict[str, PartBars] = {}
+        self._parts = HeldParts()
         self._outlets: dict[str, Outlet] = {}
         self._clocks = ClockOuts()
         self._generation = generation
@@ -116,7 +113,7 @@ class Player:
         outlet = Outlet(lead_us, latency_us)
         self._outlets[key] = outlet
         position_ub = self._position_ub(now_us + outlet.lead_us)
-        self._line_up(outlet, position_ub)
+        self._parts.line_up(outlet, position_ub)
         outlet.roll(position_ub)
         self._report(now_us)
 
@@ -163,12 +160,12 @@ class Player:
             case Panic():
                 self._panic(now_us)
             case EndAfter(bars=bars):
-                self._end_ub = bars * BAR_UB
+                self._parts.end_ub = bars * BAR_UB
             case Quit():
                 self._stop(now_us)
             case Ask():
                 self._report(now_us)
-                self._messages += [bars.told_again(self._epoch, now_us) for bars in self._parts.values()]
+                self._messages += self._parts.told_again(self._epoch, now_us)
             case Adopt(generation=generation) if generation != self._generation:
                 self.dropped += 1
             case Adopt():
@@ -210,12 +207,11 @@ class Player:
             if self._tell_us is not None and self._tell_us <= now_us:
                 self._report(now_us)
             self._freeze_due(now_us)
-            song = self._course.song
-            parts = self._outlet_parts()
+            song, end_ub = self._course.song, self._parts.end_ub
+            parts = self._parts.on(song)
             for key, outlet in self._outlets.items():
-                events = outlet.serve(song, parts, self._end_ub, now_us)
-                self._emissions += [(key, event) for event in events]
-            if self._end_ub is not None and song.time_of(self._end_ub) <= now_us:
+                self._emissions += [(key, event) for event in outlet.serve(song, parts, end_ub, now_us)]
+            if end_ub is not None and song.time_of(end_ub) <= now_us:
                 self._stop(now_us)
                 self._messages.append(Ended())
         if not self._waiting:
@@ -229,14 +225,13 @@ class Player:
             return self._course.line.time_us
         if not self._playing:
             return None if self._waiting else self._clocks.next_deadline_us(self._course.stage)
-        times_us = [self._freeze_line_us(bars) for bars in self._parts.values() if not self._past_end(bars.next_bar)]
-        song = self._course.song
-        parts = self._outlet_parts()
-        further_us = [outlet.next_deadline_us(song, parts, self._end_ub) for outlet in self._outlets.values()]
-        further_us += [self._course.meets_us, self._tell_us, self._clocks.next_deadline_us(self._course.stage)]
-        if self._end_ub is not None:
-            times_us.append(song.time_of(self._end_ub))
-        return min([*times_us, *(due_us for due_us in further_us if due_us is not None)], default=None)
+        song, end_ub = self._course.song, self._parts.end_ub
+        parts = self._parts.on(song)
+        times_us = [outlet.next_deadline_us(song, parts, end_ub) for outlet in self._outlets.values()]
+        times_us += [self._course.meets_us, self._tell_us, self._clocks.next_deadline_us(self._course.stage)]
+        times_us += [self._parts.next_freeze_us(song, self._freeze_ahead_us())]
+        times_us += [None if end_ub is None else song.time_of(end_ub)]
+        return min((due_us for due_us in times_us if due_us is not None), default=None)
 
     def take_messages(self) -> list[FromPlayer]:
         """What the main process has to be told since the last call."""
@@ -245,24 +240,7 @@ class Player:
 
     def state(self, now_us: int) -> TransportState:
         """The transport as it is."""
-        line, course = self.line, self._course
-        if not self._playing:
-            line = replace(line, time_us=now_us)
-        elif line.ramp_ub:
-            at_us = course.nudge.line_us(now_us)
-            line = line.moved(at_us, line.position_at(at_us), at_us)
-        return TransportState(
-            self._epoch,
-            self._playing,
-            line.ns_per_beat,
-            line.position_ub,
-            line.time_us,
-            self._lead_us(),
-            line.ramp_ub,
-            line.to_ns_per_beat,
-            course.gearing,
-            course.nudge,
-        )
+        return self._course.state(self._epoch, self._lead_us(), now_us)
 
     # -- transport -------------------------------------------------------------------------------------------------
 
@@ -301,29 +279,25 @@ class Player:
         self._epoch += 1
         self._course.jump(master_ub, now_us, fresh=fresh)
         self._clocks.locate(master_ub)
-        for bars in self._parts.values():
-            bars.jump(bar_of(self._course.standing_at()))
+        self._parts.jump(bar_of(self._course.standing_at()))
 
     def _roll(self, now_us: int) -> None:
-        early_ub = self._early_ub()
         position_ub = self._course.standing_at()
         song = self._course.song
-        ahead_us = song.time_of(position_ub) - song.time_of(position_ub - early_ub)
-        ahead_us += max([0, *(-bars.route.offset_us for bars in self._parts.values())])
+        ahead_us = song.time_of(position_ub) - song.time_of(position_ub - self._parts.early_ub) + self._parts.ahead_us
         self._course.roll(now_us + START_DELAY_US + self._lead_us() + ahead_us)
-        self._begin(position_ub, early_ub)
+        self._begin(position_ub)
 
-    def _begin(self, position_ub: int, early_ub: int) -> None:
+    def _begin(self, position_ub: int) -> None:
         """Time runs: hand out what lies from the song's ``position_ub`` on."""
-        for bars in self._parts.values():
-            bars.set_route(bars.route, None)
+        self._parts.settle()
         # From a bar line on, notes that come early are part of the bar; within a bar, what lies behind is over.
-        self._from_ub = position_ub - early_ub if position_ub % BAR_UB == 0 else position_ub
+        self._from_ub = position_ub - self._parts.early_ub if position_ub % BAR_UB == 0 else position_ub
         self._rolled_ub = position_ub
         self._playing = True
         self._clocks.roll(self._course.gearing.master_at(position_ub))
         for outlet in self._outlets.values():
-            self._line_up(outlet, self._from_ub)
+            self._parts.line_up(outlet, self._from_ub)
             outlet.roll(position_ub)
 
     def _play(self, command: Play, now_us: int) -> None:
@@ -346,7 +320,7 @@ class Player:
 
     def _join(self, line: Timeline, master_ub: int, now_us: int) -> None:
         self._course.join(line)
-        self._begin(self._course.gearing.song_at(master_ub), self._early_ub())
+        self._begin(self._course.gearing.song_at(master_ub))
         self._report(now_us)
 
     def _next_ub(self, line: Timeline, now_us: int) -> int:
@@ -356,9 +330,6 @@ class Player:
     def _is_near(self, position_ub: int) -> bool:
         """Whether a position of the master is as good as the one where we stand."""
         return abs(position_ub - self._course.line.position_ub) < _NEAR_UB
-
-    def _early_ub(self) -> int:
-        return max((bars.route.early_ub for bars in self._parts.values()), default=0)
 
     def _stop(self, now_us: int) -> None:
         if not self._playing:
@@ -380,16 +351,9 @@ class Player:
         self._playing = state.playing
         self._from_ub = state.song_at(now_us)
         self._rolled_ub = self._from_ub
-        present_bar = bar_of(self._position_ub(now_us))
-        self._parts = {route.part: PartBars(route, present_bar) for route in message.parts}
-        for held in message.held:
-            if held.part in self._parts:
-                self._parts[held.part].hold(held.loop_bar, held.bar)
-        for part in message.muted:
-            if part in self._parts:
-                self._parts[part].muted = True
+        self._parts.adopt(message, bar_of(self._position_ub(now_us)))
         for outlet in self._outlets.values():
-            self._line_up(outlet, self._from_ub)
+            self._parts.line_up(outlet, self._from_ub)
             outlet.roll(self._from_ub)
         if state.playing:
             self._clocks.roll(self._course.stage.position_at(now_us + self._lead_us()), anew=True)
@@ -398,8 +362,8 @@ class Player:
     def _position_ub(self, at_us: int) -> int:
         if not self._playing:
             return self._course.standing_at()
-        position_ub = max(self._course.song.position_at(at_us), self._rolled_ub)
-        return position_ub if self._end_ub is None else min(position_ub, self._end_ub)
+        position_ub, end_ub = max(self._course.song.position_at(at_us), self._rolled_ub), self._parts.end_ub
+        return position_ub if end_ub is None else min(position_ub, end_ub)
 
     def _report(self, now_us: int) -> None:
         if not self._waiting:
@@ -412,22 +376,16 @@ class Player:
     def _lead_us(self) -> int:
         return max([self._clocks.lead_us, *(outlet.lead_us for outlet in self._outlets.values())])
 
-    def _past_end(self, song_bar: int) -> bool:
-        return self._end_ub is not None and song_bar * BAR_UB >= self._end_ub
-
-    def _freeze_line_us(self, bars: PartBars) -> int:
-        return bars.freeze_line_us(bars.next_bar, self._course.song, self._lead_us() + self._freeze_lead_us)
+    def _freeze_ahead_us(self) -> int:
+        return self._lead_us() + self._freeze_lead_us
 
     def _freeze_due(self, now_us: int) -> None:
-        for bars in self._parts.values():
-            while not self._past_end(bars.next_bar) and (due_us := self._freeze_line_us(bars)) <= now_us:
-                frozen = bars.freeze(self._epoch, due_us, now_us)
-                self._messages.append(frozen)
-                self.bars += 1
-                self.fallbacks += frozen.origin != "fresh"
-                ties = bars.ties(frozen.song_bar)
-                for outlet in self._outlets.values():
-                    outlet.add_bar(frozen.part, frozen.song_bar, frozen.bar, ties, self._from_ub)
+        for frozen, ties in self._parts.freeze_due(self._epoch, self._course.song, self._freeze_ahead_us(), now_us):
+            self._messages.append(frozen)
+            self.bars += 1
+            self.fallbacks += frozen.origin != "fresh"
+            for outlet in self._outlets.values():
+                outlet.add_bar(frozen.part, frozen.song_bar, frozen.bar, ties, self._from_ub)
 
     def _take_bar(self, message: OfferBar | SpliceBar, now_us: int) -> None:
         bars = self._parts.get(message.part)
@@ -449,47 +407,19 @@ class Player:
             feel = bars.feel(self._course.song)
             for outlet in self._outlets.values():
                 outlet.splice(message.part, feel, message.song_bar, message.bar, ties, splice_ub)
-        self._messages.append(
-            Frozen(
-                message.part,
-                self._epoch,
-                message.song_bar,
-                message.bar,
-                "splice",
-                now_us,
-                now_us,
-                bars.muted,
-                message.from_ub,
-            )
-        )
-
-    def _line_up(self, outlet: Outlet, position_ub: int) -> None:
-        outlet.clear()
-        for name, bars in self._parts.items():
-            for song_bar, bar in bars.frozen(bar_of(position_ub)):
-                outlet.add_bar(name, song_bar, bar, bars.ties(song_bar), position_ub)
+        self._messages.append(bars.spliced(message, now_us))
 
     # -- parts -----------------------------------------------------------------------------------------------------
 
-    def _outlet_parts(self) -> dict[str, Part]:
-        song = self._course.song
-        return {name: Part(bars.route.channel, bars.muted, bars.feel(song)) for name, bars in self._parts.items()}
-
     def _untold_us(self, now_us: int) -> int:
         """The first time on the song's line of which no sink was told anything yet, of any part."""
-        horizon_us = now_us + self._lead_us()
-        return max((bars.offset.line_us(horizon_us) for bars in self._parts.values()), default=horizon_us)
+        return self._parts.line_us(now_us + self._lead_us())
 
     def _set_part(self, route: SetPart, now_us: int) -> None:
-        bars = self._parts.get(route.part)
-        if bars is not None:
-            untold_us = now_us + self._lead_us()
-            untold_ub = self._course.song.position_at(self._untold_us(now_us)) + 1
-            bars.set_route(route, (untold_us, untold_ub) if self._playing else None)
-            return
-        position_ub = self._position_ub(now_us)
-        first_bar = bar_of(position_ub) + 1 if self._playing else bar_of(position_ub)
-        self._parts[route.part] = PartBars(route, first_bar)
+        next_bar = bar_of(self._position_ub(now_us)) + self._playing
+        untold_ub = self._course.song.position_at(self._untold_us(now_us)) + 1
+        changes = (now_us + self._lead_us(), untold_ub) if self._playing else None
+        self._parts.route(route, next_bar, changes)
 
     def _mute(self, part: str, *, muted: bool, now_us: int) -> None:
         bars = self._parts.get(part)
@@ -506,6 +436,5 @@ class Player:
 
     def _panic(self, now_us: int) -> None:
         self._end_all(now_us)
-        channels = sorted({bars.route.channel for bars in self._parts.values()})
-        for key in self._outlets:
-            self._emissions += [(key, Event(now_us, Kind.SILENCE, "", channel, 0)) for channel in channels]
+        silences = [Event(now_us, Kind.SILENCE, "", channel, 0) for channel in self._parts.channels]
+        self._emissions += [(key, silence) for key in self._outlets for silence in silences]

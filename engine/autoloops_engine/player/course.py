@@ -135,6 +135,27 @@ class Course:
         """How far the position is ahead of the master's; 0 where there is none."""
         return 0 if self._goal is None else error_us(self._line, self._goal, self._line_us(now_us))
 
+    def state(self, epoch: int, lead_us: int, now_us: int) -> TransportState:
+        """What others are told; a ramp as what is left of it."""
+        line = self.aim
+        if not self.running:
+            line = replace(line, time_us=now_us)
+        elif line.ramp_ub:
+            at_us = self.nudge.line_us(now_us)
+            line = line.moved(at_us, line.position_at(at_us), at_us)
+        return TransportState(
+            epoch,
+            self.running,
+            line.ns_per_beat,
+            line.position_ub,
+            line.time_us,
+            lead_us,
+            line.ramp_ub,
+            line.to_ns_per_beat,
+            self.gearing,
+            self.nudge,
+        )
+
     def is_news(self, now_us: int, *, playing: bool) -> bool:
         """Whether what was told of the line is no longer good enough."""
         if abs(self.aim.ns_per_beat / self.told.ns_per_beat - 1) > RETELL_TEMPO:
