@@ -87,9 +87,13 @@ class Desk:
 
     def plug_in(self) -> None:
         """Come back; what was heard before is forgotten."""
+        self.forget()
+        self._say("come")
+
+    def forget(self) -> None:
+        """What was heard until now does not count any more."""
         with self._news:
             self.heard.clear()
-        self._say("come")
 
     def hears(self, message: bytes, within_s: float = 10.0) -> bool:
         """Whether this message comes, or came."""

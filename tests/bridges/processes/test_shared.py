@@ -31,6 +31,24 @@ def test_what_one_process_writes_another_reads(tmp_path: Path) -> None:
     assert (reader.last_beat_us("player"), reader.last_beat_us("main")) == (12_345, 0)
 
 
+def test_the_ports_of_a_rig_have_books_of_their_own_that_outlive_a_crash(tmp_path: Path) -> None:
+    writer = Shared(tmp_path / "engine.bin")
+    for number in range(7):
+        NoteLedger(writer.rig_ledger(number)).on(1, 60 + number)
+    successor = Shared(tmp_path / "engine.bin")
+    successor.begin()
+    for number in range(7):
+        assert list(NoteLedger(successor.rig_ledger(number)).sounding()) == [(1, 60 + number)]
+    assert list(NoteLedger(successor.ledger).sounding()) == []
+    assert successor.session.write(b"beside them")
+    assert list(NoteLedger(successor.rig_ledger(6)).sounding()) == [(1, 66)]
+    NoteLedger(successor.rig_ledger(7)).on(1, 1)
+    assert list(NoteLedger(successor.rig_ledger(7)).sounding()) == []
+    parent = Shared(tmp_path / "engine.bin")
+    parent.end()
+    assert (tmp_path / "engine.bin").exists()
+
+
 def test_what_was_left_outlives_every_process(tmp_path: Path) -> None:
     Shared(tmp_path / "engine.bin").session.write(b"left")
     assert Shared(tmp_path / "engine.bin").session.read() == b"left"
