@@ -1,0 +1,298 @@
+"""The whole vocabulary in any order, with models that stall, ports that are unplugged and processes that are killed.
+
+No note is left sounding, no bar is silent, time never goes backwards, and every undo restores exactly.
+``AUTOLOOPS_EXAMPLES`` says how many performances are tried (default 15; 500 to judge).
+"""
+
+import os
+
+import msgspec
+from hypothesis import HealthCheck, Phase, settings
+from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
+
+from autoloops_bridges.control.dispatch import Action, Command, Refusal, Router
+from autoloops_bridges.control.rows import Argument, Direction, Kind, Row, Type
+from autoloops_bridges.control.vocabulary import TABLE
+from autoloops_bridges.processes.book import LedgeredSink
+from autoloops_engine.errors import UsageError
+from autoloops_engine.inference.requests import DecodeRequest
+from autoloops_engine.latent import latent_space
+from autoloops_engine.messages import Frozen, Quit, TransportState
+from autoloops_engine.player.core import Player
+from autoloops_engine.player.events import Event
+from autoloops_engine.player.events import Kind as EventKind
+from autoloops_engine.player.ledger import LEDGER_SIZE, NoteLedger
+from autoloops_engine.session.core import Session
+from autoloops_engine.session.offline import Performance
+from autoloops_engine.session.settings import PartSetup
+from autoloops_engine.session.state import SessionState
+from autoloops_engine.session.surface import Target, Values
+from autoloops_engine.testing import StubDecoder
+
+EXAMPLES = int(os.environ.get("AUTOLOOPS_EXAMPLES", "15"))
+PARTS = ("melody", "bass")
+DECODE_US = 3_000
+STALLED_US = 5_000_000
+# Each line is drawn through a point in whole micro-beats, of which a million are a beat.
+ROUNDING_UB = 2
+# What belongs to the edge (listeners, learning, files) and not to the music.
+ELSEWHERE = ("/al/listen", "/al/ping", "/al/sync", "/al/learn", "/al/PART/model", "/al/stats")
+WORDS = {
+    "/al/scale": ["a minor", "off", "F# dorian", "x"],
+    "/al/chords": ["Am7 | Dm7 G7", "off", "Q"],
+    "/al/PART/link": ["bass", "melody", "none"],
+}
+# The clock alone moves this one.
+MOVING = {"position"}
+
+
+def in_reach(row: Row) -> bool:
+    return row.direction is not Direction.OUT and not row.template.startswith(ELSEWHERE)
+
+
+ROWS = [row for row in TABLE if in_reach(row) and row.kind is not Kind.STREAM]
+
+
+def values_of(row: Row, argument: Argument) -> "st.SearchStrategy[object]":
+    if argument.choices:
+        return st.sampled_from(argument.choices)
+    if argument.type is Type.STRING:
+        return st.sampled_from(WORDS.get(row.template, ["off"]))
+    if argument.type is Type.BOOL:
+        return st.integers(0, 1)
+    low = -2.0 if argument.low is None else argument.low
+    high = low + 64 if argument.high is None else min(argument.high, low + 400)
+    if argument.type is Type.INT:
+        return st.integers(int(low), int(high))
+    return st.floats(low, high)
+
+
+@st.composite
+def commands(draw: st.DrawFn) -> tuple[str, tuple[object, ...]]:
+    row = draw(st.sampled_from(ROWS))
+    part, number = draw(st.sampled_from(PARTS)), draw(st.integers(1, 4))
+    address = row.template.replace("PART", part).replace("NAME", "density").replace("/I", f"/{number}")
+    arguments: list[object] = []
+    for argument in row.arguments:
+        count = draw(st.integers(1, 4)) if argument.many else 1
+        if not (argument.optional and draw(st.booleans())):
+            arguments += [draw(values_of(row, argument)) for _ in range(count)]
+    return address, tuple(arguments)
+
+
+class Instrument:
+    """What is played: knows which notes sound, and remembers what no instrument should hear."""
+
+    name = "instrument"
+    lead_us = 0
+
+    def __init__(self) -> None:
+        self.sounding: set[tuple[int, int]] = set()
+        self.wrongs: list[str] = []
+
+    def send(self, event: Event, now_us: int) -> None:
+        key = event.channel, event.number
+        if event.kind is EventKind.ON:
+            if key in self.sounding:
+                self.wrongs.append(f"{key} was struck while it sounded, at {event.at_us}")
+            self.sounding.add(key)
+        elif event.kind is EventKind.OFF:
+            self.sounding.discard(key)
+
+    def flush(self, now_us: int) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class Everything(RuleBasedStateMachine):
+    def __init__(self) -> None:
+        super().__init__()
+        self.decode_us = DECODE_US
+        self.generation = 0
+        self.players = 0
+        self.router = Router()
+        self.instrument = Instrument()
+        self.ledger = NoteLedger(bytearray(LEDGER_SIZE))
+        self.sink: LedgeredSink | None = LedgeredSink(self.instrument, self.ledger)
+        decoder = StubDecoder()
+        space = latent_space(decoder.manifest)
+        self.setups = [PartSetup(name, i + 1, space, 2) for i, name in enumerate(PARTS)]
+        session = Session(self.setups, 7, 240.0)
+        session.set_budget(2 * DECODE_US)
+
+        def decode_us(_: DecodeRequest) -> int:
+            return self.decode_us
+
+        self.joined = Performance(session, dict.fromkeys(PARTS, decoder), 240.0, decode_us=decode_us)
+        self.position = (0, 0)
+        self.offered: set[str] = set()
+        self.passed = 0
+        self.act(Target("start"))
+        self.go_on(200_000)
+
+    @property
+    def session(self) -> Session:
+        return self.joined.session
+
+    def act(self, target: Target, *values: float | str) -> None:
+        self.session.act(target, values, self.joined.now_us)
+        self.carry()
+
+    def carry(self) -> None:
+        self.joined.settle()
+        self.hear()
+
+    def go_on(self, us: int) -> None:
+        # In pieces, so that the instrument hears things before others are done.
+        self.joined.run_until(self.joined.now_us + us)
+        self.hear()
+
+    def hear(self) -> None:
+        for event in self.joined.events:
+            if self.sink is not None:
+                self.sink.send(event, self.joined.now_us)
+        self.joined.events.clear()
+        if self.sink is not None:
+            self.sink.settle(self.joined.now_us)
+        for message in self.joined.heard[self.passed :]:
+            self.look_at(message)
+        self.passed = len(self.joined.heard)
+
+    def look_at(self, message: object) -> None:
+        if isinstance(message, Frozen) and message.origin not in {"splice", "held"}:
+            assert message.origin != "empty" or message.part not in self.offered, f"{message} is silent"
+            if message.origin == "fresh":
+                self.offered.add(message.part)
+        if isinstance(message, TransportState) and message.playing:
+            at_ub = message.song_at(self.joined.now_us)
+            epoch, before_ub = self.position
+            assert message.epoch != epoch or at_ub >= before_ub - ROUNDING_UB, "time went backwards"
+            self.position = (message.epoch, at_ub)
+
+    def values(self) -> dict[Target, Values]:
+        return {target: self.session.get(target) for target in self.session.targets() if target.name not in MOVING}
+
+    # -- what may happen ---------------------------------------------------------------------------------------------
+
+    @rule(command=commands())
+    def command(self, command: tuple[str, tuple[object, ...]]) -> None:
+        address, arguments = command
+        self.do(self.router.dispatch(address, arguments))
+        self.carry()
+
+    def do(self, found: Command | Refusal) -> None:
+        try:
+            if isinstance(found, Command) and found.action is Action.SET:
+                self.session.set(found.target, found.values, self.joined.now_us)
+            elif isinstance(found, Command) and found.action is Action.ACT:
+                self.session.act(found.target, found.values, self.joined.now_us)
+            elif isinstance(found, Command) and found.action is Action.ASK:
+                self.session.get(found.target)
+        except UsageError:
+            # Refused with a sentence; nothing may have changed.
+            return
+
+    @rule(us=st.integers(1, 3_000_000))
+    def time_passes(self, us: int) -> None:
+        self.go_on(us)
+
+    @rule()
+    def the_model_stalls(self) -> None:
+        self.decode_us = STALLED_US
+
+    @rule()
+    def the_model_is_quick_again(self) -> None:
+        self.decode_us = DECODE_US
+
+    @rule(command=commands())
+    def undo_restores(self, command: tuple[str, tuple[object, ...]]) -> None:
+        address, arguments = command
+        self.go_on(1_100_000)
+        found = self.router.dispatch(address, arguments)
+        if not isinstance(found, Command) or found.target.name in {"undo", "redo", "start", "continue", "stop"}:
+            return
+        before = self.values()
+        self.do(found)
+        if self.values() != before:
+            try:
+                self.session.act(Target("undo"), (), self.joined.now_us)
+            except UsageError:
+                return
+            if found.target.name not in {"sync/multiple", "tap", "nudge", "position"}:
+                assert self.values() == before
+        self.carry()
+
+    @precondition(lambda self: self.sink is not None)
+    @rule()
+    def the_cable_is_pulled(self) -> None:
+        self.sink = None
+        self.joined.player.detach("out", self.joined.now_us)
+        self.carry()
+
+    @precondition(lambda self: self.sink is None)
+    @rule()
+    def the_cable_is_back(self) -> None:
+        self.sink = LedgeredSink(self.instrument, self.ledger)
+        self.joined.player.attach("out", 0, self.joined.now_us)
+        self.sink.end_left_over(self.joined.now_us)
+        self.carry()
+
+    @rule(late_us=st.integers(0, 300_000))
+    def the_player_is_killed(self, late_us: int) -> None:
+        self.joined.events.clear()
+        self.joined.now_us += late_us
+        self.players += 1
+        self.joined.player = Player(240.0, self.joined.now_us, self.players)
+        self.offered.clear()
+        self.joined.player.attach("out", 0, self.joined.now_us)
+        self.sink = LedgeredSink(self.instrument, self.ledger)
+        self.sink.end_left_over(self.joined.now_us)
+        self.carry()
+
+    @rule(late_us=st.integers(0, 2_000_000))
+    def the_main_process_is_killed(self, late_us: int) -> None:
+        kept = msgspec.json.decode(msgspec.json.encode(self.session.state()), type=SessionState)
+        before = self.values()
+        # Whoever asked for these bars is gone.
+        self.joined._running.clear()
+        self.joined._waiting.clear()
+        while late_us > 0:
+            # Nobody listens to the player meanwhile.
+            step_us = min(late_us, 20_000)
+            late_us -= step_us
+            self.joined.now_us += step_us
+            self.joined.events += [event for _, event in self.joined.player.advance(self.joined.now_us)]
+            self.joined.player.take_messages()
+        self.generation += 1
+        session = Session(self.setups, 1, 240.0, self.generation)
+        session.set_budget(2 * DECODE_US)
+        session.restore(kept)
+        assert {target: session.get(target) for target in before} == before
+        self.joined.session = session
+        self.carry()
+
+    # -- what must never happen --------------------------------------------------------------------------------------
+
+    @invariant()
+    def no_note_is_struck_while_it_sounds(self) -> None:
+        assert self.instrument.wrongs == []
+
+    def teardown(self) -> None:
+        if self.sink is None:
+            self.the_cable_is_back()
+        self.decode_us = DECODE_US
+        self.go_on(500_000)
+        self.joined.player.handle(Quit(), self.joined.now_us)
+        self.carry()
+        assert self.instrument.sounding == set()
+
+
+Everything.TestCase.settings = settings(
+    max_examples=EXAMPLES,
+    stateful_step_count=30,
+    phases=[Phase.generate],
+    deadline=None,
+    suppress_health_check=list(HealthCheck),
+)
+TestEverything = Everything.TestCase
