@@ -165,7 +165,8 @@ class Everything(RuleBasedStateMachine):
             if message.origin == "fresh":
                 self.offered.add(message.part)
         if isinstance(message, TransportState) and message.playing:
-            at_ub = message.song_at(self.joined.now_us)
+            # A start lies a moment ahead, so that its first note is not late; until then time stands still.
+            at_ub = message.song_at(max(self.joined.now_us, message.time_us))
             epoch, before_ub = self.position
             assert message.epoch != epoch or at_ub >= before_ub - ROUNDING_UB, "time went backwards"
             self.position = (message.epoch, at_ub)

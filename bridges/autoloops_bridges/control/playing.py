@@ -56,6 +56,19 @@ PLAYING: Final = (
     verb("/al/PART/store/I", "Store what the part is set to in slot I, from 1 to 64."),
     verb("/al/PART/slot/I", "Recall slot I for this part.", WHEN),
     verb(
+        "/al/PART/capture",
+        "Take up what was played in last, over MIDI or `/al/hear`: as many bars as the loop has, on the bars where "
+        "they were played. With an amount below 1 the loop goes only so far towards it.",
+        Argument("amount", Type.FLOAT, 0, 1, "", 1.0, optional=True),
+        WHEN,
+    ),
+    verb(
+        "/al/PART/load",
+        "Take up the first loop of a MIDI file.",
+        Argument("path", Type.STRING),
+        WHEN,
+    ),
+    verb(
         "/al/PART/back",
         "Play what sounded so many bars ago, note for note, with the controls as they were; moving one goes on from "
         "there.",

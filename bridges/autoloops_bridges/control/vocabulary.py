@@ -98,6 +98,18 @@ _WHOLE: Final = (
         Argument("lookahead_ms", Type.FLOAT, 0, MAX_LOOKAHEAD_MS, "ms", 0.0, optional=True),
     ),
     verb("/al/sync", "All present values, each on its own address."),
+    value(
+        "/al/ear",
+        Argument("on", Type.BOOL, 0, 1, "", 0),
+        "1: notes that come in over MIDI are played in, for `/al/PART/capture`, where no mapping of the rig file takes "
+        "them; 0: they fire parts.",
+    ),
+    verb(
+        "/al/hear",
+        "A key of an instrument goes down, or up with velocity 0: for `/al/PART/capture`.",
+        Argument("pitch", Type.INT, 0, 127, "MIDI note number"),
+        Argument("velocity", Type.INT, 0, 127, "MIDI velocity"),
+    ),
     verb("/al/store/I", "Store what every part is set to in slot I, from 1 to 64."),
     verb(
         "/al/undo", "Take back the last change of a control, a fire, a slot or a limit; one step for a whole movement."

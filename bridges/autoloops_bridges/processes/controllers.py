@@ -11,7 +11,7 @@ from autoloops_bridges.control.feedback import Feedback
 from autoloops_bridges.control.learn import Learner, State, Status
 from autoloops_bridges.control.mapping import MidiMap, default_entries
 from autoloops_bridges.midi.controls import ControlDecoder
-from autoloops_bridges.midi.parse import ControlEvent
+from autoloops_bridges.midi.parse import ControlEvent, Source
 from autoloops_bridges.processes.options import PlayOptions
 from autoloops_bridges.processes.rig_text import RigText
 from autoloops_engine.errors import AutoLoopsError, UsageError
@@ -21,6 +21,8 @@ from autoloops_engine.session.surface import Surface, Target, Values
 _PLAYING = Target("playing")
 
 _TAP: Final = Target("tap")
+_HEAR: Final = Target("hear")
+_EAR: Final = Target("ear")
 
 
 class Controllers:
@@ -47,6 +49,7 @@ class Controllers:
         self._decoder = ControlDecoder()
         self._playing = False
         self._map = MidiMap((), self._present)
+        self._listens = False
         self._arrivals: dict[str, int] = {}
         self._rig = RigText(options.rig_file, options.rig, options.parts, self._remap)
         self.learner = Learner(self._rig, tell)
@@ -88,6 +91,10 @@ class Controllers:
     def touched(self) -> None:
         """Values changed."""
         self._feedback.touched()
+        listens = self._present(_EAR) == (1,)
+        if listens is not self._listens:
+            self._listens = listens
+            self._remap()
 
     def playing(self, playing: bool) -> None:
         """Time runs or stands still."""
@@ -127,6 +134,8 @@ class Controllers:
         rig = self._rig.rig
         channels = {part: self._options.channels[part] for part in self._options.parts}
         defaults = default_entries(channels, rig.takeover) if rig.defaults else []
+        if self._listens:
+            defaults = [entry for entry in defaults if entry.source is not Source.NOTE]
         self._map = MidiMap((rig.entries, rig.presets, defaults), self._present, self._map)
         self._feedback = Feedback((*rig.entries, *rig.presets), self._present)
         for name in self._arrivals:
@@ -137,7 +146,11 @@ class Controllers:
             self.learner.hear(event)
             return
         self._feedback.heard(event, now_us)
-        for command in self._map.apply(event):
+        commands = self._map.apply(event)
+        if not commands and self._listens and event.source in {Source.NOTE, Source.NOTE_OFF}:
+            velocity = event.value if event.source is Source.NOTE else 0
+            self._surface.act(_HEAR, (event.number, velocity), event.at_us)
+        for command in commands:
             try:
                 if command.action is Action.SET:
                     self._surface.set(command.target, command.values, now_us)

@@ -18,6 +18,7 @@ from autoloops_bridges.osc.ntp import NtpClock
 from autoloops_bridges.processes.birth import Born, be_born
 from autoloops_bridges.processes.controllers import Controllers
 from autoloops_bridges.processes.diary import Diary
+from autoloops_bridges.processes.encoding import Encoded, PhraseEncoder
 from autoloops_bridges.processes.eventlog import EventLog, default_log_path
 from autoloops_bridges.processes.parts import LoadedPart, decode_budget, keep_budget
 from autoloops_bridges.processes.shared import Shared
@@ -97,6 +98,7 @@ class MainProcess:
         self._answers: deque[Decoded | Failed] = deque()
         self._worker = InferenceWorker(self._on_answer, monotonic_us)
         self._loader = ModelLoader(self._wake_up)
+        self._encoder = PhraseEncoder(self._wake_up)
         self._greet_by_us = now_us + _PORTS_PATIENCE_US if born.generation == 0 else None
         self._keeper = Keeper(self._shared, self._leave)
         left = read_left(self._shared) if born.generation > 0 else None
@@ -205,6 +207,8 @@ class MainProcess:
         _drain(self._woken)
         while self._answers:
             self._take_answer(self._answers.popleft(), now_us)
+        for encoded in self._encoder.take():
+            self._take_phrase(encoded, now_us)
         for granted in self._loader.take():
             self._take_model(granted, now_us)
         for line in self._wire.receive():
@@ -236,6 +240,8 @@ class MainProcess:
             self._view.sent(message, now_us)
         for name, bundle in self._session.take_wishes().items():
             self._loader.wish(Wish(name, self._part(name).setup.channel, bundle, self._loops(), tuple(self._parts)))
+        for phrase in self._session.take_phrases():
+            self._encoder.submit(phrase, self._part(phrase.part), self._loops())
         for request in self._session.take_requests(now_us):
             self._worker.submit(request)
         if self._edge.take_listeners_change():
@@ -289,6 +295,17 @@ class MainProcess:
         """What every part plays."""
         setups = [part.setup for part in self._parts]
         return {setup.name: PartLoop(setup.codec, self._session.loop_steps(setup.name)) for setup in setups}
+
+    def _take_phrase(self, encoded: Encoded, now_us: int) -> None:
+        name, reason = encoded.phrase.part, encoded.reason
+        if not reason:
+            try:
+                self._session.take_up(encoded.phrase, encoded.z, now_us)
+            except AutoLoopsError as error:
+                reason = str(error)
+        if reason:
+            self._edge.fail(f"/al/{name}/{'load' if encoded.phrase.path else 'capture'}", reason)
+            self._view.line(reason)
 
     def _take_model(self, answer: Granted | Denied, now_us: int) -> None:
         if isinstance(answer, Denied):

@@ -110,7 +110,7 @@ def _grant(wish: Wish) -> Granted | Denied:
         part = load_part(wish.part, wish.channel, reference, codec=own.codec, loaded=wish.loaded)
         if part.setup.codec.name != own.codec.name or not own.steps:
             return Granted(part, None)
-        z = encode(part.model, _features(part, wish))
+        z = encode(part.model, loop_features(part, wish.part, wish.loops))
         # What no latent point can be is found here and not where the music is made.
         point_at(part.setup.space, z)
         return Granted(part, z)
@@ -121,14 +121,14 @@ def _grant(wish: Wish) -> Granted | Denied:
         return Denied(wish.part, f"The bundle {wish.bundle} cannot be used ({error!r}); the old model plays on.")
 
 
-def _features(part: LoadedPart, wish: Wish) -> Floats:
-    """What the encoder reads: the part's loop, and beside it those that the model's other parts play now."""
+def loop_features(part: LoadedPart, name: str, loops: Mapping[str, PartLoop]) -> Floats:
+    """What the encoder reads: the loop of the part called ``name``, beside those of the model's other parts."""
     manifest = part.model.manifest
     played_by = {output.part: output.part for output in manifest.outputs}
-    played_by[part.setup.space.output or manifest.outputs[0].part] = wish.part
+    played_by[part.setup.space.output or manifest.outputs[0].part] = name
     known: dict[str, Floats] = {}
     for output in manifest.outputs:
-        loop = wish.loops.get(played_by[output.part])
+        loop = loops.get(played_by[output.part])
         if loop is not None and loop.steps and loop.codec.name == output.codec:
             features = np.concatenate([loop.codec.features(steps) for steps in loop.steps])
             size = (1, manifest.bars * manifest.steps_per_bar, features.shape[1])

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from autoloops_engine.errors import UsageError
-from autoloops_engine.session import limiting, moving, sounding, timing
+from autoloops_engine.session import capturing, limiting, moving, sounding, timing
 from autoloops_engine.session.sharing import link, unlink
 from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.surface import Target, Values
@@ -63,7 +63,7 @@ _PLAIN: Final = (
 
 def targets(stage: Stage) -> tuple[Target, ...]:
     """Everything that has a value."""
-    found = [Target(name) for name in ("tempo", "position", "swing", "sync/multiple", "scale", "chords")]
+    found = [Target(name) for name in ("tempo", "position", "swing", "sync/multiple", "scale", "chords", "ear")]
     if stage.sync is not None:
         found.append(Target("sync/state"))
     for name, part in stage.parts.items():
@@ -145,6 +145,7 @@ STAGE_VALUES: Final[dict[str, StageValue]] = {
     "orbit": StageValue(moving.read_orbit, moving.write_orbit),
     "follow": StageValue(moving.read_follow, moving.write_follow),
     "model": StageValue(lambda stage, target: (stage.models[stage.part(target.part).name],), _wish_model),
+    "ear": StageValue(capturing.read_ear, capturing.write_ear),
     "scale": StageValue(limiting.read_scale, limiting.write_scale),
     "chords": StageValue(limiting.read_chords, limiting.write_chords),
     "freeze": StageValue(limiting.read_freeze, limiting.write_freeze),

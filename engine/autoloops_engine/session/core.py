@@ -24,7 +24,8 @@ from autoloops_engine.messages import (
     TransportState,
 )
 from autoloops_engine.notes import Bar
-from autoloops_engine.session import controls, moving, sounding, verbs
+from autoloops_engine.session import capturing, controls, moving, sounding, verbs
+from autoloops_engine.session.ear import Phrase
 from autoloops_engine.session.pacing import Pace
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.settings import PartSetup
@@ -182,6 +183,20 @@ class Session:
         wishes = self._stage.wishes.copy()
         self._stage.wishes.clear()
         return wishes
+
+    def take_phrases(self) -> list[Phrase]:
+        """What parts are to take up since the last call; encoding it is the shell's work."""
+        phrases = self._stage.phrases.copy()
+        self._stage.phrases.clear()
+        return phrases
+
+    def take_up(self, phrase: Phrase, z: Sequence[float], now_us: int) -> None:
+        """A phrase was encoded: launch it as it was asked for.
+
+        Raises:
+            UsageError: the part plays another model by now.
+        """
+        capturing.take_up(self._stage, phrase, list(z), now_us)
 
     def take_controls(self) -> list[tuple[Target, Values, int]]:
         """What was set and done since the last call, and when; of more than a shell reads in between, the latest."""

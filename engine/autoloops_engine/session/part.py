@@ -76,6 +76,11 @@ class PartSession:
         return self._codec
 
     @property
+    def model_bars(self) -> int:
+        """Bars in a loop of its model."""
+        return self._model_bars
+
+    @property
     def next_bar(self) -> int:
         """The first song bar that is not frozen."""
         return self._next_bar

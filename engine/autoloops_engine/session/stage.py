@@ -17,6 +17,7 @@ from autoloops_engine.errors import UsageError
 from autoloops_engine.latent import LatentPoint, Vector, point_at
 from autoloops_engine.messages import SyncState, ToPlayer
 from autoloops_engine.philox import derived_seed
+from autoloops_engine.session.ear import Ear, Phrase
 from autoloops_engine.session.firing import Fired
 from autoloops_engine.session.habits import Habits
 from autoloops_engine.session.links import Links
@@ -54,6 +55,9 @@ class Stage:
         budget_us: The decode budget of a bar, in microseconds.
         habits: What each part does by itself, and how it stands to the others.
         slots: What was stored, by slot from 1 and by part.
+        ear: What was played in.
+        listens: Whether notes that come in over MIDI are played in.
+        phrases: What parts are to take up, once it is encoded.
         slots_changed: Whether they are others than when they were last written down.
         harmony: Scale and chords that pitched parts keep to.
         start_by_us: A start waits for bar 1 until then; None: none waits.
@@ -83,6 +87,9 @@ class Stage:
         self.habits: dict[str, Habits] = {}
         self.slots: dict[int, dict[str, Stored]] = {}
         self.slots_changed = False
+        self.ear = Ear()
+        self.listens = False
+        self.phrases: list[Phrase] = []
         self.harmony = Harmony()
         self.start_by_us: int | None = None
         self.swing = Swing()

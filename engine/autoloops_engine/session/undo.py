@@ -24,7 +24,10 @@ MAX_STEPS: Final = 256
 PAUSE_US: Final = US_PER_S
 # What cannot be undone: it has sounded, or is no change, or takes time of its own.
 _PASSING: Final = frozenset(
-    {"start", "continue", "stop", "panic", "tap", "nudge", "undo", "redo", "position", "model", "sync/multiple"}
+    {
+        *("start", "continue", "stop", "panic", "position", "sync/multiple", "tap", "nudge"),
+        *("hear", "ear", "capture", "load", "model", "undo", "redo"),
+    }
 )
 
 

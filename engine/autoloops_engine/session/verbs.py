@@ -6,7 +6,7 @@ from typing import Final
 
 from autoloops_engine.errors import UsageError
 from autoloops_engine.messages import Continue, Panic, Start, Stop
-from autoloops_engine.session import moving, slots, sounding, timing, travel
+from autoloops_engine.session import capturing, moving, slots, sounding, timing, travel
 from autoloops_engine.session.firing import when_named
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.past import REMEMBERED_BARS
@@ -112,6 +112,9 @@ VERBS: Final[dict[str, Verb]] = {
     "store": _store,
     "slot": _recall,
     "glide": moving.glide,
+    "hear": capturing.hear,
+    "capture": capturing.capture,
+    "load": capturing.load,
     "back": _back,
     "keep": _keep,
 }
