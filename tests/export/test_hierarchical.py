@@ -10,6 +10,7 @@ pytest.importorskip("torch")
 
 import torch
 
+from autoloops_engine.errors import ModelError
 from autoloops_engine.inference.onnx_decoder import OnnxDecoder, open_decoder
 from autoloops_engine.inference.requests import DecodeRequest, decode
 from autoloops_engine.latent import latent_space
@@ -20,9 +21,11 @@ from autoloops_engine.session.settings import PartSetup
 from autoloops_engine.session.surface import Target
 from autoloops_export.data.windows import Dataset, DatasetManifest, PackCounts, SplitWindows
 from autoloops_export.models.config import ModelConfig
+from autoloops_export.models.flat import FlatVae
 from autoloops_export.models.hierarchical import HierarchicalVae
-from autoloops_export.models.loops import Loops
+from autoloops_export.models.loops import Loops, loops_from
 from autoloops_export.models.registry import CheckpointCard, build_model, save_model
+from autoloops_export.models.warm import begin_with_bars
 from autoloops_export.onnx.bundle import ExportPlan, export_bundle
 from autoloops_export.training import schedules
 from autoloops_export.training.measure import measure
@@ -34,12 +37,13 @@ BARS = 4
 CONFIG = ModelConfig(
     kind="hierarchical",
     bars=BARS,
-    latent=5,
+    latent=8,
     encoder_hidden=6,
     encoder_reads=2,
     conductor_hidden=7,
     bar_hidden=6,
     bar_share=3,
+    decoder_layers=2,
     decoder_hidden=8,
     embedding=3,
 )
@@ -148,7 +152,7 @@ def test_a_new_point_is_heard_at_any_bar_line(decoder: OnnxDecoder) -> None:
     joined.session.act(Target("start"), (), joined.now_us)
     joined.settle()
     joined.run_until(joined.now_us + 9_000_000)
-    joined.session.set(Target("z", "melody"), (2.0, -2.0, 2.0, -2.0, 2.0), joined.now_us)
+    joined.session.set(Target("z", "melody"), (2.0, -2.0) * 4, joined.now_us)
     joined.settle()
     joined.run_until(joined.now_us + 16_000_000)
     bars = {m.song_bar: m.bar.notes for m in joined.heard if isinstance(m, Frozen)}
@@ -160,3 +164,54 @@ def test_a_new_point_is_heard_at_any_bar_line(decoder: OnnxDecoder) -> None:
 def test_reads_divide_a_bar() -> None:
     with pytest.raises(ValueError, match="16"):
         dataclasses.replace(CONFIG, encoder_reads=32)
+
+
+def flat_weights(latent: int) -> dict[str, torch.Tensor]:
+    """A flat model of two bars with some weights."""
+    torch.manual_seed(7)
+    flat = build_model(
+        ModelConfig(bars=2, encoder_hidden=6, encoder_reads=4, decoder_hidden=8, embedding=3, latent=latent)
+    )
+    return {name: torch.randn_like(weight) * 0.4 for name, weight in flat.state_dict().items()}
+
+
+@torch.no_grad()
+def test_bars_begin_as_those_of_a_short_model_that_repeats_them(dataset: Dataset) -> None:
+    config = dataclasses.replace(CONFIG, bar_share=2)
+    weights = flat_weights(latent=2)
+    loops = loops_from(dataset.splits["train"])
+    begun = build_model(config)
+    begun.load_state_dict(begin_with_bars(config, {"melody": weights}, loops))
+    assert isinstance(begun, HierarchicalVae)
+    shares = begun.of_bars(begun.features(loops))
+    mu, sigma = begun.encode(begun.features(loops))
+    # As many latent dimensions as a bar is encoded in lose nothing: what a bar is told is what it was encoded in.
+    told = begun.embeddings(mu)
+    torch.testing.assert_close(told[..., :2], shares, atol=1e-4, rtol=1e-4)
+    of_bars = mu.view(-1, 2)
+    assert of_bars.mean(0).tolist() == pytest.approx([0, 0], abs=1e-4)
+    assert torch.cov(of_bars.T).flatten().tolist() == pytest.approx([1, 0, 0, 1], abs=1e-3)
+    assert float(sigma.max()) <= 1.0
+    # And the decoder answers it as the short model would.
+    flat = build_model(ModelConfig(bars=2, encoder_hidden=6, encoder_reads=4, decoder_hidden=8, embedding=3, latent=2))
+    assert isinstance(flat, FlatVae)
+    flat.load_state_dict(weights)
+    previous = loops.tokens[:, :16]
+    torch.testing.assert_close(
+        begun.run(begun.told(mu), torch.cat([previous] * BARS, 1))[:, :16], flat.decode(shares[:, 0], previous)
+    )
+
+
+def test_models_that_do_not_go_together_are_refused_in_a_sentence(dataset: Dataset) -> None:
+    loops = loops_from(dataset.splits["train"])
+    with pytest.raises(ModelError, match="for each of: melody"):
+        begin_with_bars(CONFIG, {"bass": flat_weights(latent=3)}, loops)
+    with pytest.raises(ModelError, match="latent of bar_share"):
+        begin_with_bars(CONFIG, {"melody": flat_weights(latent=5)}, loops)
+    with pytest.raises(ModelError, match="for each of"):
+        begin_with_bars(ModelConfig(bars=BARS), {"bass": flat_weights(latent=3)}, loops)
+
+
+def test_a_latent_size_that_bars_cannot_share_is_refused() -> None:
+    with pytest.raises(ValueError, match="multiple of the 4 bars"):
+        dataclasses.replace(CONFIG, latent=7)

@@ -44,6 +44,8 @@ SHORT = {
     "run.evaluate_every": 1,
     "run.evaluate_windows": 8,
     "data.min_windows": 8,
+    # Small bars cannot be those of a bundle.
+    "run.begin_from": "{}",
 }
 
 

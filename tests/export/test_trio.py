@@ -48,7 +48,6 @@ CONFIG = ModelConfig(
     bar_share=3,
     conductor_hidden=4,
     decoder_hidden=7,
-    decoder_layers=1,
     embedding=3,
     touch_hidden=4,
 )

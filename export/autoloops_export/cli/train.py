@@ -52,6 +52,7 @@ def train(
     """Train a model; Ctrl-C stops it at a checkpoint, and --resume goes on from there."""
     import torch
 
+    from autoloops_export.training.beginning import beginning_of
     from autoloops_export.training.recipe import load_recipe
     from autoloops_export.training.session import require_fresh, train_run
     from autoloops_export.training.sharing import join_run
@@ -73,7 +74,8 @@ def train(
         if not resume:
             require_fresh(folder)
         dataset = _windows(plan, folder, data, resume, shared=share.processes > 1)
-        train_run(plan, dataset, folder, minutes=minutes, resume=resume, share=share)
+        initial = None if resume else beginning_of(plan, dataset)
+        train_run(plan, dataset, folder, minutes=minutes, resume=resume, initial=initial, share=share)
 
 
 def _windows(plan: "Recipe", folder: Path, data: Path | None, resume: bool, shared: bool) -> "Dataset":

@@ -39,11 +39,11 @@ class ModelConfig:
     """Size of the previous token's embedding at the decoder's input."""
     conductor_hidden: int = 192
     """Units of the conductor (with a conductor only)."""
-    bar_hidden: int = 128
-    """Size of what the encoder says of a bar, and units, each way, of the LSTM that reads the bars
-    (with a conductor only)."""
-    bar_share: int = 64
-    """Numbers that each bar gives the posterior, and that each bar is told of z directly (with a conductor only)."""
+    bar_hidden: int = 96
+    """Units, each way, of the encoder's LSTM over bars (with a conductor only)."""
+    bar_share: int = 96
+    """Numbers that a bar of a part is encoded in, and that it is told of its latent dimensions (with a conductor
+    only)."""
     touch_hidden: int = 64
     """Units between the decoder and the velocities and offsets (``groove`` only)."""
 
@@ -69,6 +69,8 @@ class ModelConfig:
                 raise ValueError(f"model.{name} must be at least 1.")
         if self.kind == "groove" and self.classes != drums.CLASSES:
             raise ValueError(f"model.classes must be {drums.CLASSES} for the kind groove.")
+        if self.kind in CONDUCTED and self.latent % self.bars:
+            raise ValueError(f"model.latent must be a multiple of the {self.bars} bars for the kind {self.kind}.")
         if self.encoder_steps % self.encoder_reads:
             raise ValueError(f"model.encoder_reads must divide the {self.encoder_steps} steps that the encoder reads.")
 
@@ -83,15 +85,29 @@ class ModelConfig:
         return STEPS_PER_BAR if self.kind in CONDUCTED else self.steps
 
     @property
-    def summary(self) -> int:
-        """Size of what the posterior is read from."""
-        if self.kind in CONDUCTED:
-            return self.bars * self.bar_share
+    def parts(self) -> tuple[str, ...]:
+        """What plays together."""
+        return TRIO_PARTS if self.kind == "trio" else (self.role,)
+
+    @property
+    def reads(self) -> int:
+        """Numbers that the encoder gathers at a few steps of what it reads at a stretch."""
         return 2 * self.encoder_hidden * self.encoder_reads
 
     @property
+    def bar_latent(self) -> int:
+        """Latent dimensions of a bar (with a conductor only)."""
+        return self.latent // self.bars
+
+    @property
+    def bar_embedding(self) -> int:
+        """Size of what the start graph says of a bar: z, or every part's share and the conductor's word."""
+        shares = len(self.parts) * self.bar_share
+        return shares + self.conductor_hidden if self.kind in CONDUCTED else self.latent
+
+    @property
     def point(self) -> int:
-        """Size of what a bar is told at every step: z, or its share of z and the conductor's word on it."""
+        """Size of what a part is told at every step: z, or its share of a bar and the conductor's word."""
         return self.bar_share + self.conductor_hidden if self.kind in CONDUCTED else self.latent
 
     @property
@@ -100,11 +116,15 @@ class ModelConfig:
         return DRUMS if self.kind == "groove" else MELODY
 
     @property
+    def part_features(self) -> dict[str, int]:
+        """Numbers that the encoder reads of each part for each step."""
+        drummed = {"drums"} if self.kind == "trio" else {self.role} if self.kind == "groove" else set()
+        return {part: drums.FEATURES if part in drummed else self.classes for part in self.parts}
+
+    @property
     def features(self) -> int:
         """Numbers that the encoder reads for each step."""
-        if self.kind == "trio":
-            return 2 * self.classes + drums.FEATURES
-        return drums.FEATURES if self.kind == "groove" else self.classes
+        return sum(self.part_features.values())
 
     @property
     def state(self) -> int:

@@ -43,8 +43,10 @@ class Configured(nn.Module):
 class CoreDecoder(Configured):
     """An autoregressive decoder of tokens."""
 
-    def __init__(self, config: ModelConfig) -> None:
+    def __init__(self, config: ModelConfig, place: int = 0) -> None:
+        """An untrained decoder of the part at ``place`` among those that share their points."""
         super().__init__(config)
+        self.place = place
         self.to_state = nn.Linear(config.point, config.state)
         self.embed = nn.Embedding(config.classes, config.embedding)
         self.decoder = nn.LSTM(
@@ -62,9 +64,17 @@ class CoreDecoder(Configured):
         logits: Tensor = self.to_logits(outputs)
         return logits
 
+    def heard(self, points: Tensor) -> Tensor:
+        """What of points [..., all parts' shares and the conductor's word] is meant for this part, [..., P]."""
+        if len(self.config.parts) == 1:
+            return points
+        share = self.config.bar_share
+        own = points[..., self.place * share : (self.place + 1) * share]
+        return torch.cat([own, points[..., len(self.config.parts) * share :]], dim=-1)
+
     def first_state(self, points: Tensor) -> Tensor:
         """The state before the first step of what points [..., P] begin, [..., S]."""
-        return torch.tanh(self.to_state(points))
+        return torch.tanh(self.to_state(self.heard(points)))
 
     def run(self, points: Tensor, previous: Tensor) -> Tensor:
         """The decoder's outputs at every step at once, given the token before each.
@@ -78,10 +88,8 @@ class CoreDecoder(Configured):
         """
         layers, units = self.config.decoder_layers, self.config.decoder_hidden
         hidden, cell = self.first_state(points).view(-1, layers, 2, units).unbind(2)
-        rows = previous.reshape(len(points), -1)
-        inputs = torch.cat(
-            [F.embedding(rows, self.token_table()), points.unsqueeze(1).expand(-1, rows.shape[1], -1)], dim=2
-        )
+        rows, heard = previous.reshape(len(points), -1), self.heard(points).unsqueeze(1)
+        inputs = torch.cat([F.embedding(rows, self.token_table()), heard.expand(-1, rows.shape[1], -1)], dim=2)
         carried = (hidden.transpose(0, 1).contiguous(), cell.transpose(0, 1).contiguous())
         outputs: Tensor = self.decoder(inputs, carried)[0]
         return outputs.reshape(len(previous), -1, units)
@@ -121,7 +129,7 @@ class CoreDecoder(Configured):
         weights, biases = self._input_weights(0)
         size = self.config.embedding
         from_token = self.token_table() @ weights[:, :size].T
-        from_point = embedding @ weights[:, size:].T + biases
+        from_point = self.heard(embedding) @ weights[:, size:].T + biases
         return from_token, from_point
 
     def _input_weights(self, layer: int) -> tuple[Tensor, Tensor]:

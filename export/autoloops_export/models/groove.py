@@ -22,8 +22,8 @@ class GrooveDecoder(CoreDecoder):
 
     bits: Tensor
 
-    def __init__(self, config: ModelConfig) -> None:
-        super().__init__(config)
+    def __init__(self, config: ModelConfig, place: int = 0) -> None:
+        super().__init__(config, place)
         voices = len(VOICES)
         bits = (torch.arange(CLASSES).unsqueeze(1) >> torch.arange(voices)) & 1
         self.register_buffer("bits", bits.float(), persistent=False)

@@ -2,77 +2,95 @@
 
 After Roberts et al., ICML 2018, section 3.2: the conductor turns z into one embedding for each bar; the decoder starts
 every bar anew from its embedding, so that what links bars is the plan in z (and the last token of the bar before).
-Three things differ, so that little data and a processor suffice. The encoder reads bars first and then their sequence,
-instead of all steps in one long chain. Each bar has a linear share in the posterior and is told a linear share of z,
-beside what the LSTMs over bars make of the whole. And both maps begin with bars apart, each in latent
-dimensions of its own, so that training begins with bars that can be told from each other and learns from there what
-they have in common.
+Two things differ, so that little data and a processor suffice. The encoder reads bars first and then their sequence,
+instead of all steps in one long chain. And every bar has latent dimensions of its own, by the same linear maps in all
+bars: a bar can be told from the others from the first training step on, and may begin with what a model of short loops
+knows of bars (:mod:`autoloops_export.models.warm`). What bars have to do with each other is learnt by the two LSTMs
+over bars: the encoder's, which adds to what every bar is encoded in, and the conductor, which starts from all of z.
 
 Axes as in :mod:`autoloops_export.models.flat`; N bars, E the size of a bar's embedding.
 """
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autoloops_engine.units import STEPS_PER_BAR
 from autoloops_export.models.config import ModelConfig
-from autoloops_export.models.core import initialise
-from autoloops_export.models.flat import FlatVae, LoopEncoder
-
-ACROSS_BARS = 0.1
+from autoloops_export.models.core import Configured, initialise
+from autoloops_export.models.flat import LoopVae, OnePart, read
 
 
-class Conducted(LoopEncoder):
+class BarReader(Configured):
+    """The encoder of a part's bars, each by itself."""
+
+    def __init__(self, config: ModelConfig, features: int) -> None:
+        super().__init__(config)
+        self.encoder = nn.LSTM(features, config.encoder_hidden, batch_first=True, bidirectional=True)
+        self.to_share = nn.Linear(config.reads, config.bar_share)
+        initialise(self.encoder)
+
+    def reads(self, features: Tensor) -> Tensor:
+        """The encoder's outputs at a few steps of each bar: features [B, T, F] to [B * N, 2 * units * reads]."""
+        bars = features.reshape(-1, STEPS_PER_BAR, features.shape[2])
+        return read(self.encoder(bars)[0], self.config.encoder_reads)
+
+    def forward(self, features: Tensor) -> Tensor:
+        """What each bar is encoded in: features [B, T, F] to [B, N, share]."""
+        shares: Tensor = self.to_share(self.reads(features))
+        return shares.view(-1, self.config.bars, self.config.bar_share)
+
+
+class Conducted(LoopVae):
     """An encoder over bars and a conductor that tells each bar what it is."""
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
-        bar, share = config.bar_hidden, config.bar_share
-        self.to_bar = nn.Linear(2 * config.encoder_hidden * config.encoder_reads, bar)
-        self.phrase = nn.LSTM(bar, bar, batch_first=True, bidirectional=True)
-        self.to_summary = nn.Linear(3 * bar, share)
-        self.to_shares = nn.Linear(config.latent, config.bars * share)
+        shares = len(config.parts) * config.bar_share
+        sizes = config.part_features
+        self.readers = nn.ModuleDict({part: BarReader(config, sizes[part]) for part in config.parts})
+        self.phrase = nn.LSTM(shares, config.bar_hidden, batch_first=True, bidirectional=True)
+        self.to_summary = nn.Linear(2 * config.bar_hidden, shares)
+        self.to_mu = nn.Linear(shares, config.bar_latent)
+        self.to_sigma = nn.Linear(shares, config.bar_latent)
+        self.to_shares = nn.Linear(config.bar_latent, shares)
         self.to_conductor = nn.Linear(config.latent, 2 * config.conductor_hidden)
-        self.conductor = nn.LSTM(share, config.conductor_hidden, batch_first=True)
+        self.conductor = nn.LSTM(shares, config.conductor_hidden, batch_first=True)
         initialise(self.phrase, self.conductor)
-        for linear in (self.to_mu, self.to_sigma, self.to_shares):
-            begin_apart(linear, config.bars)
+        nn.init.zeros_(self.to_summary.weight)
+
+    def of_bars(self, features: Tensor) -> Tensor:
+        """What each bar is encoded in by itself, the parts side by side: features [B, T, F] to [B, N, shares]."""
+        sizes = [self.config.part_features[part] for part in self.config.parts]
+        parts = torch.split(features, sizes, dim=2)
+        return torch.cat([reader(part) for reader, part in zip(self.readers.values(), parts, strict=True)], dim=2)
 
     def summarise(self, features: Tensor) -> Tensor:
-        """What the encoder gathered: features [B, T, F] to [B, N * share]."""
-        bars = features.reshape(-1, STEPS_PER_BAR, features.shape[2])
-        of_bars = torch.tanh(self.to_bar(self.read(self.encoder(bars)[0])))
-        of_bars = of_bars.view(-1, self.config.bars, of_bars.shape[1])
-        in_phrase = self.phrase(of_bars)[0]
-        return torch.tanh(self.to_summary(torch.cat([of_bars, in_phrase], dim=2))).flatten(1)
+        """See :meth:`LoopVae.summarise`: [B, N, shares], of each bar and of its place in the whole."""
+        shares = self.of_bars(features)
+        summary: Tensor = shares + self.to_summary(self.phrase(shares)[0])
+        return summary
+
+    def posterior(self, summary: Tensor) -> tuple[Tensor, Tensor]:
+        """See :meth:`LoopVae.posterior`; the dimensions of the bars stand one after the other."""
+        return self.to_mu(summary).flatten(1), F.softplus(self.to_sigma(summary)).flatten(1)
 
     def embeddings(self, z: Tensor) -> Tensor:
-        """Z [B, Z] to what each bar is told, [B, N, E]."""
-        shares = self.to_shares(z).view(-1, self.config.bars, self.config.bar_share)
+        """Z [B, Z] to what each bar is told, [B, N, E]: every part's share, then the conductor's word."""
+        shares = self.to_shares(z.view(-1, self.config.bars, self.config.bar_latent))
         hidden, cell = torch.tanh(self.to_conductor(z)).unsqueeze(0).chunk(2, dim=2)
         outputs: Tensor = self.conductor(shares, (hidden.contiguous(), cell.contiguous()))[0]
         return torch.cat([shares, outputs], dim=2)
 
     def told(self, z: Tensor) -> Tensor:
-        """See :meth:`LoopEncoder.told`: a row for each bar, the bars of a loop together."""
+        """See :meth:`LoopVae.told`: a row for each bar, the bars of a loop together."""
         return self.embeddings(z).flatten(0, 1)
 
 
-class HierarchicalVae(Conducted, FlatVae):
+class HierarchicalVae(Conducted, OnePart):
     """A variational autoencoder of long loops that decodes bar by bar."""
 
     def start(self, z: Tensor) -> tuple[Tensor, Tensor]:
         """Z [B, Z] to the state before each bar [B, N, S] and the bars' embeddings [B, N, E]."""
         embeddings = self.embeddings(z)
         return self.first_state(embeddings), embeddings
-
-
-@torch.no_grad()
-def begin_apart(linear: nn.Linear, groups: int) -> None:
-    """Initialise a linear map so that each group of outputs depends mostly on the same group of inputs."""
-    outputs, inputs = linear.out_features // groups, linear.in_features // groups
-    nn.init.normal_(linear.weight, std=ACROSS_BARS * linear.in_features**-0.5)
-    for group in range(groups):
-        block = linear.weight[group * outputs : (group + 1) * outputs, group * inputs : (group + 1) * inputs]
-        block.add_(torch.randn_like(block) * max(inputs, 1) ** -0.5)
-    nn.init.zeros_(linear.bias)

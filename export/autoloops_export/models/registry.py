@@ -16,12 +16,12 @@ from torch import Tensor, nn
 
 from autoloops_engine.errors import ModelError
 from autoloops_export.models.config import ModelConfig
-from autoloops_export.models.flat import FlatVae, LoopEncoder
+from autoloops_export.models.flat import FlatVae, LoopVae
 from autoloops_export.models.groove import GrooveVae
 from autoloops_export.models.hierarchical import HierarchicalVae
 from autoloops_export.models.trio import TrioVae
 
-KINDS: Final[dict[str, type[LoopEncoder]]] = {
+KINDS: Final[dict[str, type[LoopVae]]] = {
     "flat": FlatVae,
     "groove": GrooveVae,
     "hierarchical": HierarchicalVae,
@@ -49,7 +49,7 @@ class CheckpointCard(Struct, frozen=True):
     data: dict[str, int] = msgspec.field(default_factory=dict)
 
 
-def build_model(config: ModelConfig) -> LoopEncoder:
+def build_model(config: ModelConfig) -> LoopVae:
     """An untrained model of ``config.kind``.
 
     Raises:

@@ -1,6 +1,6 @@
 """The hierarchical model of three parts: one latent, one conductor, and a core decoder for melody, bass and drums each.
 
-After MusicVAE's trio (Roberts et al., ICML 2018, section 4.1): the encoder reads the three parts side by side; given a
+After MusicVAE's trio (Roberts et al., ICML 2018, section 4.1): the three parts of a bar are encoded together; given the
 bar's embedding the core decoders know nothing of each other. Drums have velocities and microtiming, as in GrooVAE.
 
 Axes as in :mod:`autoloops_export.models.hierarchical`; the last axis of a trio's tokens is the part.
@@ -26,8 +26,8 @@ class TrioVae(Conducted):
 
     def __init__(self, config: ModelConfig) -> None:
         super().__init__(config)
-        drums = GrooveDecoder(dataclasses.replace(config, classes=DRUM_CLASSES))
-        self.parts = nn.ModuleDict({"melody": CoreDecoder(config), "bass": CoreDecoder(config), "drums": drums})
+        drums = GrooveDecoder(dataclasses.replace(config, classes=DRUM_CLASSES), 2)
+        self.parts = nn.ModuleDict({"melody": CoreDecoder(config, 0), "bass": CoreDecoder(config, 1), "drums": drums})
 
     def core(self, part: str) -> CoreDecoder:
         """The decoder of a part."""
@@ -40,7 +40,7 @@ class TrioVae(Conducted):
         return torch.cat([lines, cast("GrooveDecoder", core).drum_features(drums)], dim=2)
 
     def cores(self, loops: Loops) -> list[tuple[CoreDecoder, Loops]]:
-        """See :meth:`autoloops_export.models.flat.LoopEncoder.cores`; the touch goes to the drums."""
+        """See :meth:`autoloops_export.models.flat.LoopVae.cores`; the touch goes to the drums."""
         return [
             (self.core(part), Loops(loops.tokens[..., number], loops.touch if part == "drums" else None))
             for number, part in enumerate(TRIO_PARTS)

@@ -11,7 +11,7 @@ from torch import Tensor
 from autoloops_engine.units import STEPS_PER_BAR
 from autoloops_export.models.config import TRIO_PARTS
 from autoloops_export.models.core import CoreDecoder
-from autoloops_export.models.flat import LoopEncoder
+from autoloops_export.models.flat import LoopVae
 from autoloops_export.models.groove import GrooveDecoder
 from autoloops_export.models.loops import Loops
 from autoloops_export.training.objective import kl_nats, shifted
@@ -58,7 +58,7 @@ class Metrics:
 
 
 @torch.no_grad()
-def measure(model: LoopEncoder, loops: Loops, seed: int = 0) -> Metrics:
+def measure(model: LoopVae, loops: Loops, seed: int = 0) -> Metrics:
     """Measure ``model`` on windows with noise that depends on ``seed`` alone."""
     model.eval()
     generator = torch.Generator(device=loops.tokens.device).manual_seed(seed)

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from autoloops_export.models.core import CoreDecoder
-from autoloops_export.models.flat import LoopEncoder
+from autoloops_export.models.flat import LoopVae
 from autoloops_export.models.groove import GrooveDecoder
 from autoloops_export.models.loops import Loops
 from autoloops_export.training.sharing import Noise
@@ -66,7 +66,7 @@ def kl_nats(mu: Tensor, sigma: Tensor) -> Tensor:
 
 
 def elbo(
-    model: LoopEncoder,
+    model: LoopVae,
     loops: Loops,
     beta: float,
     free_bits_nats: float,
@@ -100,7 +100,7 @@ def elbo(
 class Objective(nn.Module):
     """:func:`elbo` of a model as a module of its own: what several processes share is a module's ``forward``."""
 
-    def __init__(self, model: LoopEncoder) -> None:
+    def __init__(self, model: LoopVae) -> None:
         super().__init__()
         self.model = model
 

@@ -136,6 +136,8 @@ class RunArguments:
     """At most so many validation windows are measured."""
     patience: int = 40
     """Measurements without a better one after which training stops early."""
+    begin_from: dict[str, str] = field(default_factory=dict)
+    """Of each part the bundle of short loops whose bars a model with a conductor begins with; none: random weights."""
     precision: str = "auto"
     """Of the LSTMs' matrix products: ``bfloat16``, ``float32``, or ``auto``: bfloat16 where the processor has it."""
 
