@@ -16,7 +16,7 @@ from msgspec import Struct
 from autoloops_engine.bundle.manifest import Attribute
 from autoloops_engine.codecs.attributes import Measure, attributes_of
 from autoloops_engine.inference.decoder import Decoder, Floats
-from autoloops_export.evaluation.loops import LoopSet, decode_set, encode_loops
+from autoloops_export.evaluation.loops import LoopSet, decode_set, encode_loops, few
 
 LOW, HIGH = 5, 95
 # Shrinks the regression, in shares of the variance of a posterior mean's coordinate.
@@ -91,7 +91,7 @@ def fit_attributes(
     space = _Space(decoder, {name: measures[name] for name in names}, low, high)
     mu, _ = encode_loops(decoder, held_out)
     rng = np.random.default_rng(seed)
-    loops = mu[rng.permutation(len(mu))[:CALIBRATION_LOOPS]]
+    loops = mu[rng.permutation(len(mu))[: few(CALIBRATION_LOOPS, decoder.manifest)]]
     attributes = []
     for place, (name, direction) in enumerate(zip(names, directions_of(mu, wanted), strict=True)):
         progress(f"calibrating the attribute {name}")
@@ -99,7 +99,7 @@ def fit_attributes(
         attributes.append(Attribute(name, tuple(round(float(x), 6) for x in direction), curve, rest))
     progress("checking the attributes")
     points, _ = encode_loops(decoder, test)
-    points = points[rng.permutation(len(points))[:CHECKED_LOOPS]]
+    points = points[rng.permutation(len(points))[: few(CHECKED_LOOPS, decoder.manifest)]]
     return tuple(attributes), tuple(_report(space, attribute, points) for attribute in attributes)
 
 

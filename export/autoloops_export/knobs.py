@@ -14,9 +14,11 @@ from msgspec import Struct
 
 from autoloops_engine.bundle.manifest import KNOB_REST, Knob
 from autoloops_engine.inference.decoder import Decoder, Floats
-from autoloops_export.evaluation.loops import LoopSet, decode_loops, encode_loops
+from autoloops_export.evaluation.loops import LoopSet, decode_loops, encode_loops, few
 
 KNOBS: Final = 30
+# Directions of a set that are tried; long loops have many hundreds.
+CANDIDATES: Final = 96
 RANKING_LOOPS: Final = 48
 CALIBRATION_LOOPS: Final = 48
 # Standard deviations of the prior: a knob at its end leaves the loop among the plausible ones.
@@ -64,9 +66,9 @@ def rank_knobs(
         mu: Floats = rng.standard_normal(shape, dtype=np.float32)
     else:
         mu, _ = encode_loops(decoder, held_out)
-    loops = mu[rng.permutation(len(mu))[:RANKING_LOOPS]]
+    loops = mu[rng.permutation(len(mu))[: few(RANKING_LOOPS, decoder.manifest)]]
     directions, change, ranking = _most_telling(decoder, loops, None if held_out is None else mu, say)
-    loops = mu[rng.permutation(len(mu))[:CALIBRATION_LOOPS]]
+    loops = mu[rng.permutation(len(mu))[: few(CALIBRATION_LOOPS, decoder.manifest)]]
     knobs = []
     for number, (along, changed) in enumerate(zip(directions, change, strict=True), 1):
         say(f"calibrating knob {number} of {len(directions)}")
@@ -81,7 +83,7 @@ def _most_telling(
 ) -> tuple[Vectors, Vectors, Ranking]:
     """The best thirty directions with what changes along each, from the better of the two sets."""
     say("ranking axes")
-    axes, axes_change = _best(decoder, loops, np.eye(loops.shape[1]))
+    axes, axes_change = _best(decoder, loops, likely_axes(loops if mu is None else mu))
     if mu is None:
         return axes, axes_change, Ranking("axes", float(axes_change.mean()), None)
     say("ranking principal directions")
@@ -92,11 +94,17 @@ def _most_telling(
     return axes, axes_change, Ranking("axes", *means)
 
 
+def likely_axes(mu: Floats) -> Vectors:
+    """Raw latent axes [K, Z]: of many only those along which the posterior means vary most."""
+    most = np.argsort(-mu.var(axis=0), kind="stable")[:CANDIDATES]
+    return np.eye(mu.shape[1])[np.sort(most)]
+
+
 def principal_directions(mu: Floats) -> Vectors:
     """Unit vectors [K, Z] along which the posterior means vary, most first; signs make the largest number positive."""
     _, _, directions = np.linalg.svd(mu.astype(np.float64) - mu.mean(axis=0), full_matrices=False)
     largest = np.take_along_axis(directions, np.abs(directions).argmax(axis=1)[:, None], axis=1)
-    return np.asarray(directions * np.sign(largest))
+    return np.asarray(directions * np.sign(largest))[:CANDIDATES]
 
 
 def change_per_unit(decoder: Decoder, loops: Floats, directions: Vectors) -> Vectors:

@@ -13,7 +13,6 @@ pytest.importorskip("torch")
 pytest.importorskip("symusic")
 
 import typer
-from _pytest.mark import ParameterSet
 from typer.testing import CliRunner
 
 from autoloops_engine.errors import AutoLoopsError
@@ -121,14 +120,7 @@ def small(recipe: Path) -> list[str]:
     return [word for name, value in values.items() for word in ("--set", f"{name}={value}")]
 
 
-def marked(recipe: Path) -> ParameterSet:
-    """The recipe, with a mark where its bundle cannot be made yet."""
-    trio = load_recipe(recipe).model.kind == "trio"
-    marks = [pytest.mark.xfail(reason="export makes one bar graph so far", strict=False)] if trio else []
-    return pytest.param(recipe, id=recipe.stem, marks=marks)
-
-
-@pytest.mark.parametrize("recipe", [marked(recipe) for recipe in RECIPES])
+@pytest.mark.parametrize("recipe", RECIPES, ids=lambda path: path.stem)
 def test_two_commands_make_a_bundle_of_a_folder_of_midi_files(
     recipe: Path, corpora: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, quick_export: Callable[..., None]
 ) -> None:

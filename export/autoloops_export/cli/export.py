@@ -105,10 +105,11 @@ def export(
     size = sum(file.bytes for file in manifest.files.values())
     if manifest.accuracy:
         console.print(_table(manifest.name, manifest.accuracy))
-    part = manifest.outputs[0].part
+    parts = [output.part for output in manifest.outputs]
+    models = " ".join(f"--model {part}={plan.out}" for part in parts)
     console.print(f"The bundle is in {plan.out}, {size / 1e6:.1f} MB.", markup=False, soft_wrap=True)
     console.print(
-        f"Next: autoloops play --parts {part} --model {part}={plan.out}", markup=False, highlight=False, soft_wrap=True
+        f"Next: autoloops play --parts {','.join(parts)} {models}", markup=False, highlight=False, soft_wrap=True
     )
 
 
@@ -155,33 +156,25 @@ def evaluate(
     seed: Annotated[int, typer.Option(help="Of posterior samples and noise.")] = 0,
 ) -> None:
     """Measure a bundle on held-out tunes, through its graphs."""
-    import numpy as np
-
     from autoloops_engine.bundle.installed import find_bundle
     from autoloops_engine.inference.onnx_decoder import open_decoder
     from autoloops_export.data.windows import load_dataset
-    from autoloops_export.evaluation.figures import measure
-    from autoloops_export.evaluation.loops import loops_of
-    from autoloops_export.evaluation.samples import measure_samples
+    from autoloops_export.evaluation.parts import as_accuracy, measure_parts
 
     decoder = open_decoder(find_bundle(bundle))
-    splits = load_dataset(data).splits
-    loops = loops_of(splits["test"])
     console = Console()
     with console.status("measuring") as status:
-        figures = measure(decoder, loops, seed, lambda done: status.update(f"{done:,} of {len(loops.tokens):,} loops"))
-        samples = measure_samples(
-            decoder, loops, np.asarray(splits["train"].tokens), seed, lambda word: status.update(word)
-        )
+        measured = measure_parts(decoder, load_dataset(data), seed, lambda word: status.update(word))
     name = decoder.manifest.name
-    measured = figures.as_dict() | samples.as_dict()
-    console.print(_table(name, measured))
+    figures = as_accuracy(measured)
+    console.print(_table(name, figures))
+    overlaps = {}
+    for part, (_, samples) in measured.items():
+        own = "" if len(measured) == 1 else f"{part}/"
+        overlaps[f"{own}prior_overlaps"] = samples.prior_overlap
+        overlaps[f"{own}midpoint_overlaps"] = samples.midpoint_overlap
     target = json or Path(f"{name}.evaluation.json")
-    _write(
-        target,
-        name,
-        measured | {"prior_overlaps": samples.prior_overlap, "midpoint_overlaps": samples.midpoint_overlap},
-    )
+    _write(target, name, figures | overlaps)
     console.print(f"The figures are in {target}.", markup=False)
 
 
@@ -194,9 +187,15 @@ def _write(target: Path, name: str, figures: dict[str, Any]) -> None:
 def _table(name: str, figures: dict[str, float]) -> Table:
     table = Table(title=f"{name} on {int(figures['loops']):,} test loops")
     table.add_column("figure")
-    table.add_column("value", justify="right")
+    parts = list(dict.fromkeys(key.split("/")[0] for key in figures if "/" in key))
+    for part in parts or ["value"]:
+        table.add_column(part, justify="right")
     for key, label in LABELS.items():
-        if key in figures:
-            places = 3 if figures[key] <= 1 else 1
-            table.add_row(label, f"{figures[key]:.{places}f}")
+        values = [figures.get(f"{part}/{key}") for part in parts] if key not in figures else [figures[key]]
+        if any(value is not None for value in values):
+            table.add_row(label, *("" if value is None else _shown(value) for value in values))
     return table
+
+
+def _shown(value: float) -> str:
+    return f"{value:.{3 if value <= 1 else 1}f}"

@@ -4,14 +4,16 @@ Axes: B loops, T steps of a loop, F features of a step, C classes, Z latent.
 """
 
 from collections.abc import Iterator, Sequence
-from typing import Any, Final, NamedTuple
+from typing import Any, Final, NamedTuple, cast
 
 import numpy as np
 import numpy.typing as npt
 
 from autoloops_engine.bundle.manifest import Manifest
 from autoloops_engine.codecs import drums
+from autoloops_engine.codecs.registry import codec_named
 from autoloops_engine.inference.decoder import DecodedSteps, Decoder, Floats, Tokens
+from autoloops_engine.inference.views import JointModel, OutputView, join_features, manifest_of, views_of
 from autoloops_engine.units import STEPS_PER_BAR
 from autoloops_export.data.drums import offsets_of, velocities_of
 from autoloops_export.data.windows import SplitWindows
@@ -25,21 +27,23 @@ class LoopSet(NamedTuple):
     """Some loops.
 
     Attributes:
-        tokens: Whole numbers, [B, T].
-        extras: What the codec has beside the tokens, float32 [B, T, size] each.
+        tokens: Whole numbers, [B, T]; of a model of several parts [B, T, parts].
+        extras: What the codec has beside the tokens, float32 [B, T, size] each; of several parts, the one that has any.
+        whole: Of one part of several: the loops of all of them, which the encoder reads together.
     """
 
     tokens: npt.NDArray[np.integer[Any]]
     extras: tuple[Floats, ...] = ()
+    whole: "LoopSet | None" = None
 
     def sample(self, rng: np.random.Generator, most: int) -> "LoopSet":
         """At most so many of them, in any order."""
-        chosen = rng.permutation(len(self.tokens))[:most]
-        return LoopSet(self.tokens[chosen], tuple(extra[chosen] for extra in self.extras))
+        return self.rows(rng.permutation(len(self.tokens))[:most])
 
-    def rows(self, rows: slice) -> "LoopSet":
+    def rows(self, rows: slice | npt.NDArray[np.integer[Any]]) -> "LoopSet":
         """Some of them."""
-        return LoopSet(self.tokens[rows], tuple(extra[rows] for extra in self.extras))
+        whole = None if self.whole is None else self.whole.rows(rows)
+        return LoopSet(self.tokens[rows], tuple(extra[rows] for extra in self.extras), whole)
 
 
 def loops_of(windows: SplitWindows) -> LoopSet:
@@ -57,8 +61,27 @@ def random_loops(manifest: Manifest, tokens: Tokens, rng: np.random.Generator) -
     return LoopSet(tokens, tuple(rng.random((*tokens.shape, size), dtype=np.float32) for size in sizes))
 
 
+def few(count: int, manifest: Manifest) -> int:
+    """How many loops have as many steps as ``count`` loops of two bars have, six at least."""
+    return max(min(count, 6), 2 * count // max(2, manifest.bars))
+
+
+def parts_of(manifest: Manifest, loops: LoopSet) -> dict[str, LoopSet]:
+    """The loops of each part of a bundle, by its name; one part's are the loops themselves."""
+    if len(manifest.outputs) == 1:
+        return {manifest.outputs[0].part: loops}
+    return {
+        output.part: LoopSet(loops.tokens[..., place], loops.extras if codec_named(output.codec).extras else (), loops)
+        for place, output in enumerate(manifest.outputs)
+    }
+
+
 def features_of(manifest: Manifest, loops: LoopSet) -> Floats:
     """What the encoder of a bundle reads of loops: float32 [B, T, F]."""
+    if len(manifest.outputs) > 1:
+        parts = parts_of(manifest, loops)
+        known = {part: features_of(manifest_of(manifest, part), own) for part, own in parts.items()}
+        return join_features(manifest, known)
     output = manifest.outputs[0]
     if output.codec == drums.CODEC_NAME:
         velocities, offsets = loops.extras
@@ -78,7 +101,9 @@ def forcing_bias(tokens: Tokens, classes: int) -> Floats:
 
 
 def encode_loops(decoder: Decoder, loops: LoopSet) -> tuple[Floats, Floats]:
-    """Posterior means and deviations of loops, each [B, Z]."""
+    """Posterior means and deviations of loops, each [B, Z]; of a part of several, those of all together."""
+    if loops.whole is not None and isinstance(decoder, OutputView):
+        return encode_loops(decoder.model, loops.whole)
     manifest = decoder.manifest
     posteriors = [decoder.encode(features_of(manifest, loops.rows(rows))) for rows in _rows(len(loops.tokens))]
     return np.concatenate([p.mu for p in posteriors]), np.concatenate([p.sigma for p in posteriors])
@@ -96,8 +121,11 @@ def decode_loops(
         rng: Where the noise comes from.
 
     Returns:
-        Tokens, int64 [B, T].
+        Tokens, int64 [B, T]; of several parts [B, parts * T], one after the other.
     """
+    if len(decoder.manifest.outputs) > 1:
+        views = views_of(cast("JointModel", decoder)).values()
+        return np.concatenate([decode_loops(view, z, temperature, rng) for view in views], axis=1)
     return np.asarray(decode_set(decoder, z, temperature, rng).tokens, dtype=np.int64)
 
 

@@ -39,6 +39,7 @@ class CheckpointCard(Struct, frozen=True):
         windows: Training windows seen, repeats counted.
         metrics: Figures on the validation tunes.
         data: The prepared folder it learnt from: the windows of each split and of each pack's training part.
+        begin_from: Of each part the bundle that its bars began with; empty where training began with random weights.
     """
 
     config: ModelConfig
@@ -47,6 +48,7 @@ class CheckpointCard(Struct, frozen=True):
     windows: int = 0
     metrics: dict[str, float] = msgspec.field(default_factory=dict)
     data: dict[str, int] = msgspec.field(default_factory=dict)
+    begin_from: dict[str, str] = msgspec.field(default_factory=dict)
 
 
 def build_model(config: ModelConfig) -> LoopVae:

@@ -15,26 +15,41 @@ import numpy as np
 import safetensors.torch
 from torch import Tensor, nn
 
-from autoloops_engine.bundle.manifest import SCHEMA_VERSION, DataSource, Manifest, Output
+from autoloops_engine.bundle.installed import find_bundle
+from autoloops_engine.bundle.load import load_bundle
+from autoloops_engine.bundle.manifest import (
+    SCHEMA_VERSION,
+    Attribute,
+    DataSource,
+    Graph,
+    GraphName,
+    Manifest,
+    Output,
+    ParityReport,
+)
 from autoloops_engine.bundle.write import write_bundle
 from autoloops_engine.errors import UsageError
+from autoloops_engine.inference.decoder import Decoder
 from autoloops_engine.inference.onnx_decoder import OnnxDecoder, open_decoder
 from autoloops_engine.inference.requests import DecodeRequest, decode
+from autoloops_engine.inference.views import views_of
 from autoloops_engine.units import STEPS_PER_BAR
 from autoloops_export.attributes import fit_attributes
 from autoloops_export.data.roles import ROLES
 from autoloops_export.data.windows import Dataset, DatasetManifest
 from autoloops_export.evaluation.figures import measure
-from autoloops_export.evaluation.loops import LoopSet, loops_of
-from autoloops_export.evaluation.samples import measure_samples
+from autoloops_export.evaluation.loops import loops_of, parts_of
+from autoloops_export.evaluation.parts import as_accuracy, measure_parts, spread
 from autoloops_export.knobs import rank_knobs
 from autoloops_export.models.config import ModelConfig
 from autoloops_export.models.registry import CheckpointCard, load_card, load_model
+from autoloops_export.models.trio import TrioVae
 from autoloops_export.onnx.card import CardFacts, DataFacts, model_card
 from autoloops_export.onnx.contract import LoopModel, ModelShape
-from autoloops_export.onnx.graphs import export_graphs
+from autoloops_export.onnx.graphs import export_graphs, export_joint_graphs
 from autoloops_export.onnx.own import load_own
-from autoloops_export.onnx.parity import check_parity, require_parity
+from autoloops_export.onnx.parity import check_parity, merged, require_parity
+from autoloops_export.onnx.parts import PartModel, TorchJoint, joint_graphs, part_shapes
 from autoloops_export.onnx.reference import TorchDecoder
 from autoloops_export.onnx.storage import Storage, rounded
 
@@ -75,31 +90,51 @@ class _Subject:
 
     module: nn.Module
     stored: nn.Module
-    shape: ModelShape
+    shapes: tuple[ModelShape, ...]
+    role: str
     origin: CheckpointCard | str
     description: str
 
     @classmethod
     def of(cls, plan: ExportPlan) -> Self:
+        origin: CheckpointCard | str
+        shapes: tuple[ModelShape, ...]
         if plan.own:
             module, shape = load_own(plan.own, plan.checkpoint)
-            origin: CheckpointCard | str = plan.own
+            shapes, role, origin = (shape,), shape.output.part, plan.own
             description = f"A {shape.bars}-bar {shape.output.part} model: {plan.own}."
         else:
             origin = load_card(plan.checkpoint)
             module, config = load_model(plan.checkpoint)
-            shape, description = shape_of(config), f"A {config.bars}-bar {config.role} model after MusicVAE."
+            shapes, role = shapes_of(config), config.role
+            description = f"A {config.bars}-bar {config.role} model after MusicVAE."
         stored = copy.deepcopy(module)
         stored.load_state_dict(rounded(module.state_dict(), plan.storage))
-        return cls(module=module, stored=stored, shape=shape, origin=origin, description=description)
+        return cls(module=module, stored=stored, shapes=shapes, role=role, origin=origin, description=description)
 
     @property
-    def trained(self) -> LoopModel:
-        return cast("LoopModel", self.module)
+    def graphs(self) -> dict[GraphName, Graph]:
+        """What the bundle's graphs are to be."""
+        return self.shapes[0].graphs if len(self.shapes) == 1 else joint_graphs(self.shapes)
 
-    @property
-    def reference(self) -> LoopModel:
-        return cast("LoopModel", self.stored)
+    def references(self) -> dict[str, LoopModel]:
+        """Of each part what its graphs are compared with."""
+        if isinstance(self.stored, TrioVae):
+            return {part: PartModel(self.stored, part) for part in self.stored.config.parts}
+        return {self.shapes[0].output.part: cast("LoopModel", self.stored)}
+
+    def exported(self, storage: Storage) -> dict[GraphName, bytes]:
+        """The graphs."""
+        models = self.references()
+        if isinstance(self.stored, TrioVae):
+            return export_joint_graphs(self.stored, models, self.graphs, storage)
+        return export_graphs(models[self.shapes[0].output.part], self.shapes[0], storage)
+
+    def trained(self, manifest: Manifest) -> dict[str, Decoder]:
+        """Every part with the weights as trained, without graphs."""
+        if isinstance(self.module, TrioVae):
+            return views_of(TorchJoint(self.module, manifest))
+        return {self.shapes[0].output.part: TorchDecoder(cast("LoopModel", self.module), manifest)}
 
 
 def export_bundle(plan: ExportPlan, say: Say) -> Manifest:
@@ -120,11 +155,11 @@ def export_bundle(plan: ExportPlan, say: Say) -> Manifest:
         raise UsageError(f"{plan.out.name!r} cannot name a bundle: use a-z, 0-9, - and _, a letter first.")
     subject = _Subject.of(plan)
     if plan.dataset is not None:
-        _require_fit(subject.shape, plan.dataset)
+        _require_fit(subject, plan.dataset)
     say("exporting the graphs")
-    graphs = export_graphs(subject.reference, subject.shape, plan.storage)
+    graphs = subject.exported(plan.storage)
     draft = _draft(plan, subject)
-    files = {subject.shape.graphs[name].file: content for name, content in graphs.items()}
+    files = {draft.graphs[name].file: content for name, content in graphs.items()}
     files[WEIGHTS] = safetensors.torch.save(_halves(subject.module.state_dict()))
     with tempfile.TemporaryDirectory() as scratch:
         write_bundle(Path(scratch) / "draft", draft, files)
@@ -134,27 +169,30 @@ def export_bundle(plan: ExportPlan, say: Say) -> Manifest:
     return write_bundle(plan.out, measured, files)
 
 
-def shape_of(config: ModelConfig) -> ModelShape:
-    """The sizes of a model's graphs."""
-    return ModelShape(
+def shapes_of(config: ModelConfig) -> tuple[ModelShape, ...]:
+    """The sizes of a model's graphs, of each part as if it were alone."""
+    if config.kind == "trio":
+        return part_shapes(config)
+    shape = ModelShape(
         kind="hierarchical" if config.kind == "hierarchical" else "flat",
         output=Output(config.role, config.codec.name, config.classes),
         bars=config.bars,
         latent=config.latent,
         state=config.state,
-        embedding=config.point,
+        embedding=config.bar_embedding,
         features=config.features,
         extras=config.codec.extras,
     )
+    return (shape,)
 
 
-def _require_fit(shape: ModelShape, dataset: Dataset) -> None:
-    data, output = dataset.manifest, shape.output
+def _require_fit(subject: _Subject, dataset: Dataset) -> None:
+    data, shape = dataset.manifest, subject.shapes[0]
     # A model of one's own may call its part as it likes.
-    role = output.part if output.part in ROLES else data.role
-    if (data.steps, data.classes, data.role) != (shape.steps, output.classes, role):
+    role = subject.role if subject.role in ROLES else data.role
+    if (data.steps, data.classes, data.role) != (shape.steps, shape.output.classes, role):
         raise UsageError(
-            f"The windows are {data.steps} steps of {data.role}, the model wants {shape.steps} of {output.part}: "
+            f"The windows are {data.steps} steps of {data.role}, the model wants {shape.steps} of {subject.role}: "
             "give the data it was trained on."
         )
     if not len(dataset.splits["test"]) or not len(dataset.splits["valid"]):
@@ -163,24 +201,32 @@ def _require_fit(shape: ModelShape, dataset: Dataset) -> None:
 
 def _draft(plan: ExportPlan, subject: _Subject) -> Manifest:
     """The manifest before anything is measured."""
-    shape = subject.shape
+    shapes = subject.shapes
     draft = Manifest(
         schema_version=SCHEMA_VERSION,
-        kind=shape.kind,
+        kind=shapes[0].kind,
         name=plan.out.name,
         created_by=f"autoloops {version('autoloops')}",
         steps_per_bar=STEPS_PER_BAR,
-        bars=shape.bars,
-        latent_size=shape.latent,
-        state_size=shape.state,
-        embedding_size=shape.embedding,
-        outputs=(shape.output,),
-        graphs=shape.graphs,
+        bars=shapes[0].bars,
+        latent_size=shapes[0].latent,
+        state_size=sum(shape.state for shape in shapes),
+        embedding_size=shapes[0].embedding,
+        outputs=tuple(shape.output for shape in shapes),
+        graphs=subject.graphs,
         files={},
         data=() if plan.dataset is None else _sources(plan.dataset.manifest),
         description=subject.description,
     )
-    return draft if plan.base is None else _descended(draft, plan.base)
+    bases = [] if plan.base is None else [plan.base]
+    if isinstance(subject.origin, CheckpointCard):
+        bases += [load_bundle(find_bundle(name)).manifest for name in subject.origin.begin_from.values()]
+    for base in bases:
+        draft = msgspec.structs.replace(draft, data=_with_data_of(draft, base))
+    if plan.base is not None:
+        description = f"{draft.description.removesuffix('.')}, fine-tuned from {plan.base.name}."
+        draft = msgspec.structs.replace(draft, description=description)
+    return draft
 
 
 def _sources(data: DatasetManifest) -> tuple[DataSource, ...]:
@@ -189,12 +235,10 @@ def _sources(data: DatasetManifest) -> tuple[DataSource, ...]:
     )
 
 
-def _descended(draft: Manifest, base: Manifest) -> Manifest:
-    """The manifest of a model that was fine-tuned: what its base learnt from is in it too."""
+def _with_data_of(draft: Manifest, base: Manifest) -> tuple[DataSource, ...]:
+    """What a model learnt from, and before it the one that it began with."""
     own = {source.name for source in draft.data}
-    data = (*draft.data, *(source for source in base.data if source.name not in own))
-    description = f"{draft.description.removesuffix('.')}, fine-tuned from {base.name}."
-    return msgspec.structs.replace(draft, data=data, description=description)
+    return (*draft.data, *(source for source in base.data if source.name not in own))
 
 
 def _halves(weights: dict[str, Tensor]) -> dict[str, Tensor]:
@@ -208,18 +252,13 @@ def _measured(
     plan: ExportPlan, draft: Manifest, decoder: OnnxDecoder, subject: _Subject, say: Say
 ) -> tuple[Manifest, str]:
     """The finished manifest, without files, and the card."""
-    parity = check_parity(
-        subject.reference,
-        decoder,
-        plan.points,
-        progress=lambda done: say(f"parity: {done:,} of {plan.points:,} points"),
-    )
+    parity = _parity(subject, decoder, plan.points, say)
     require_parity(parity)
     held_out = None if plan.dataset is None else loops_of(plan.dataset.splits["valid"])
     knobs, ranking = rank_knobs(decoder, held_out, progress=say)
     complete, on_data = msgspec.structs.replace(draft, parity=parity, knobs=knobs), None
-    if plan.dataset is not None and held_out is not None:
-        complete, on_data = _on_data(plan.dataset, held_out, complete, decoder, subject.trained, say)
+    if plan.dataset is not None:
+        complete, on_data = _on_data(plan.dataset, complete, decoder, subject.trained(draft), say)
     facts = CardFacts(
         origin=subject.origin,
         storage=plan.storage,
@@ -230,34 +269,50 @@ def _measured(
     return complete, model_card(complete, facts)
 
 
+def _parity(subject: _Subject, decoder: OnnxDecoder, points: int, say: Say) -> ParityReport:
+    """The parity of every part, at so many points in all."""
+    views = views_of(decoder)
+    each, reports = -(-points // len(views)), {}
+    for part, model in subject.references().items():
+        say(f"parity of {part}")
+        reports[part] = check_parity(model, views[part], each)
+    return merged(reports)
+
+
 def _on_data(
-    dataset: Dataset, held_out: LoopSet, draft: Manifest, decoder: OnnxDecoder, trained: LoopModel, say: Say
-) -> tuple[Manifest, DataFacts]:
-    """The manifest with attributes and figures, and what the card says of them."""
-    test = loops_of(dataset.splits["test"])
-    attributes, reports = fit_attributes(decoder, held_out, test, say)
-    say(f"measuring on {len(test.tokens):,} test loops")
-    figures = measure(decoder, test)
-    samples = measure_samples(decoder, test, np.asarray(dataset.splits["train"].tokens), progress=say)
-    say("measuring what storage costs")
-    facts = DataFacts(
-        figures=figures,
-        trained=measure(TorchDecoder(trained, draft), test),
-        attributes=reports,
-        samples=samples,
-        split_windows=dataset.manifest.windows,
-    )
-    accuracy = figures.as_dict() | samples.as_dict()
-    return msgspec.structs.replace(draft, attributes=attributes, accuracy=accuracy), facts
+    dataset: Dataset, draft: Manifest, decoder: OnnxDecoder, trained: dict[str, Decoder], say: Say
+) -> tuple[Manifest, dict[str, DataFacts]]:
+    """The manifest with attributes and figures, and what the card says of them, part by part."""
+    test = spread(loops_of(dataset.splits["test"]), draft)
+    held_out = parts_of(draft, loops_of(dataset.splits["valid"]))
+    measured = measure_parts(decoder, dataset, 0, say)
+    attributes: list[Attribute] = []
+    facts: dict[str, DataFacts] = {}
+    for part, view in views_of(decoder).items():
+        own = parts_of(draft, test)[part]
+        found, reports = fit_attributes(view, held_out[part], own, say)
+        several = len(draft.outputs) > 1
+        attributes += [msgspec.structs.replace(each, output=part if several else "") for each in found]
+        say(f"measuring what storage costs {part}")
+        facts[part] = DataFacts(
+            figures=measured[part].figures,
+            trained=measure(trained[part], own),
+            attributes=reports,
+            samples=measured[part].samples,
+            data=dataset.manifest,
+        )
+    complete = msgspec.structs.replace(draft, attributes=tuple(attributes), accuracy=as_accuracy(measured))
+    return complete, facts
 
 
 def decode_ms(decoder: OnnxDecoder, bars: int = TIMED_BARS) -> tuple[float, float]:
-    """Median and 99th percentile of decoding one bar, in milliseconds, noise included."""
+    """Median and 99th percentile of decoding one bar of all parts, in milliseconds, noise included."""
     rng = np.random.default_rng(0)
     durations = []
     for seed in range(bars):
         z = rng.standard_normal(decoder.manifest.latent_size).astype(np.float32)
         began_ns = time.monotonic_ns()
-        decode(decoder, DecodeRequest("", 0, z, 0, seed))
+        for view in views_of(decoder).values():
+            decode(view, DecodeRequest("", 0, z, 0, seed))
         durations.append((time.monotonic_ns() - began_ns) / 1e6)
     return float(np.percentile(durations, 50)), float(np.percentile(durations, 99))

@@ -11,6 +11,16 @@ from autoloops_engine.codecs.registry import Extra
 from autoloops_engine.units import STEPS_PER_BAR
 
 
+class JointEncoder(Protocol):
+    """The two functions that several parts share; see :class:`LoopModel`."""
+
+    def encode(self, features: Tensor) -> tuple[Tensor, Tensor]:
+        """Features of all parts side by side [B, T, F] to mu and sigma, each [B, Z]."""
+
+    def start(self, z: Tensor) -> tuple[Tensor, Tensor]:
+        """Z [B, Z] to the states of all parts side by side before each bar [B, N, S], and embeddings [B, N, E]."""
+
+
 class LoopModel(Protocol):
     """The three functions that the engine runs; any ``nn.Module`` that has them can be exported.
 

@@ -8,7 +8,7 @@ import contextlib
 import io
 import logging
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import onnx
@@ -18,7 +18,7 @@ from torch import Tensor, nn
 from autoloops_engine.bundle.manifest import Graph, GraphName
 from autoloops_engine.bundle.manifest import Tensor as Port
 from autoloops_engine.errors import ModelError
-from autoloops_export.onnx.contract import LoopModel, ModelShape
+from autoloops_export.onnx.contract import JointEncoder, LoopModel, ModelShape
 from autoloops_export.onnx.storage import Storage, compact
 
 OPSET = 18
@@ -27,7 +27,7 @@ TRACED_BATCH = 2
 
 
 class _Encoder(nn.Module):
-    def __init__(self, model: LoopModel) -> None:
+    def __init__(self, model: JointEncoder) -> None:
         super().__init__()
         self.model = model
 
@@ -36,7 +36,7 @@ class _Encoder(nn.Module):
 
 
 class _Start(nn.Module):
-    def __init__(self, model: LoopModel) -> None:
+    def __init__(self, model: JointEncoder) -> None:
         super().__init__()
         self.model = model
 
@@ -67,12 +67,32 @@ def export_graphs(model: LoopModel, shape: ModelShape, storage: Storage = "float
         ModelError: the model cannot be traced, or a graph is not what ``shape`` says.
     """
     wrappers: dict[GraphName, nn.Module] = {"encoder": _Encoder(model), "start": _Start(model), "bar": _Bar(model)}
-    graphs: dict[GraphName, bytes] = {}
-    for name, listed in shape.graphs.items():
-        content = compact(_trace(wrappers[name].eval(), name, listed), storage)
-        _check(content, name, listed)
-        graphs[name] = content
-    return graphs
+    return {name: _graph(wrappers[name], name, listed, storage) for name, listed in shape.graphs.items()}
+
+
+def export_joint_graphs(
+    model: JointEncoder, bars: Mapping[str, LoopModel], graphs: Mapping[GraphName, Graph], storage: Storage
+) -> dict[GraphName, bytes]:
+    """Exports what several parts share, and the bar of each.
+
+    Args:
+        model: What makes z of all parts and begins bars; as for :func:`export_graphs`.
+        bars: What decodes each part's bars.
+        graphs: What they are called, and the shapes of their inputs and outputs.
+        storage: How large weights are kept.
+
+    Raises:
+        ModelError: see :func:`export_graphs`.
+    """
+    wrappers: dict[GraphName, nn.Module] = {"encoder": _Encoder(model), "start": _Start(model)}
+    wrappers |= {f"bar-{part}": _Bar(decoder) for part, decoder in bars.items()}
+    return {name: _graph(wrappers[name], name, listed, storage) for name, listed in graphs.items()}
+
+
+def _graph(module: nn.Module, name: GraphName, listed: Graph, storage: Storage) -> bytes:
+    content = compact(_trace(module.eval(), name, listed), storage)
+    _check(content, name, listed)
+    return content
 
 
 def _trace(module: nn.Module, name: str, graph: Graph) -> bytes:

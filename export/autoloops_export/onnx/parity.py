@@ -6,7 +6,7 @@ running free, take the token that the reference would take after the same ones b
 the two best perturbed logits are closer than twice the measured difference.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
@@ -67,6 +67,22 @@ def check_parity(
         sampled_tokens=measured.tokens,
         exceptions=tuple(text for text, _, _ in measured.candidates),
         unexcused=sum(gap > allowed / sharpness for _, gap, sharpness in measured.candidates),
+    )
+
+
+def merged(reports: Mapping[str, ParityReport]) -> ParityReport:
+    """One report of the parts of a bundle; where there are several, what differs is called ``OUTPUT/PART``."""
+    if len(reports) == 1:
+        return next(iter(reports.values()))
+    return ParityReport(
+        points=sum(report.points for report in reports.values()),
+        tolerance=max(report.tolerance for report in reports.values()),
+        differences={
+            f"{name}/{part}": value for part, report in reports.items() for name, value in report.differences.items()
+        },
+        sampled_tokens=sum(report.sampled_tokens for report in reports.values()),
+        exceptions=tuple(f"{part}, {text}" for part, report in reports.items() for text in report.exceptions),
+        unexcused=sum(report.unexcused for report in reports.values()),
     )
 
 

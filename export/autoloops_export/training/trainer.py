@@ -253,6 +253,7 @@ class Trainer:
             windows=self.counters.windows,
             metrics=metrics.as_dict(),
             data=self._data,
+            begin_from=self.recipe.run.begin_from,
         )
         weights = self.average.state_dict()
         save_model(self.folder / LAST, weights, card)
