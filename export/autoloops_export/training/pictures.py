@@ -13,7 +13,7 @@ from torch import Tensor
 from autoloops_engine.codecs.drums import hits_of
 from autoloops_export.data.melody import FIRST_PITCH_CLASS
 from autoloops_export.models.config import TRIO_PARTS
-from autoloops_export.models.flat import LoopEncoder
+from autoloops_export.models.flat import LoopVae
 from autoloops_export.models.groove import GrooveDecoder
 from autoloops_export.models.loops import Loops
 from autoloops_export.training.measure import COOL, free_running
@@ -29,7 +29,7 @@ Picture = npt.NDArray[np.uint8]
 
 
 @torch.no_grad()
-def pictures(model: LoopEncoder, loops: Loops, seed: int = 0) -> dict[str, Picture]:
+def pictures(model: LoopVae, loops: Loops, seed: int = 0) -> dict[str, Picture]:
     """Piano rolls by part: the first few loops, their likely decoding from the posterior mean, and as many new ones."""
     model.eval()
     some = loops.rows(slice(LOOPS))
