@@ -62,8 +62,8 @@ def random_loops(manifest: Manifest, tokens: Tokens, rng: np.random.Generator) -
 
 
 def few(count: int, manifest: Manifest) -> int:
-    """How many loops have as many steps as ``count`` loops of two bars have, six at least."""
-    return max(min(count, 6), 2 * count // max(2, manifest.bars))
+    """How many loops have as many steps as ``count`` loops of two bars have, four at least."""
+    return max(min(count, 4), 2 * count // max(2, manifest.bars))
 
 
 def parts_of(manifest: Manifest, loops: LoopSet) -> dict[str, LoopSet]:

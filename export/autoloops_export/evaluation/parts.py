@@ -30,7 +30,8 @@ class PartFigures(NamedTuple):
 
 def spread(loops: LoopSet, manifest: Manifest) -> LoopSet:
     """As many of the loops as it takes to measure a bundle, evenly spread."""
-    count, most = len(loops.tokens), max(LEAST_LOOPS, MEASURED_STEPS // (manifest.bars * manifest.steps_per_bar))
+    steps = manifest.bars * manifest.steps_per_bar * len(manifest.outputs)
+    count, most = len(loops.tokens), max(LEAST_LOOPS, MEASURED_STEPS // steps)
     return loops if count <= most else loops.rows(np.linspace(0, count - 1, most).astype(np.int64))
 
 

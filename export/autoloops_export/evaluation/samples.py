@@ -17,7 +17,7 @@ from autoloops_engine.codecs.melody import FIRST_ONSET, NO_EVENT
 from autoloops_engine.inference.decoder import Decoder, Floats
 from autoloops_engine.latent import slerp
 from autoloops_export.data.melody import transposition_class
-from autoloops_export.evaluation.loops import LoopSet, decode_loops, decode_set, encode_loops
+from autoloops_export.evaluation.loops import LoopSet, decode_loops, decode_set, encode_loops, few
 
 MOST_LOOPS: Final = 1_000
 PATHS: Final = 100
@@ -78,7 +78,7 @@ def measure_samples(
     """
     say = progress or (lambda word: None)
     rng = np.random.default_rng(seed)
-    some = held_out.sample(rng, MOST_LOOPS)
+    some = held_out.sample(rng, few(MOST_LOOPS, decoder.manifest))
     real = distributions(decoder.manifest, some)
     say("playing prior samples")
     z = rng.standard_normal((len(some.tokens), decoder.manifest.latent_size)).astype(np.float32)
@@ -89,7 +89,8 @@ def measure_samples(
     between = np.stack([slerp(a, b, 0.5) for a, b in zip(mu, mu[others], strict=True)]).astype(np.float32)
     midpoints = decode_set(decoder, between, 1.0, rng)
     say("walking between loops")
-    change, monotone = _paths(decoder, mu[:PATHS], mu[others][:PATHS])
+    paths = few(PATHS, decoder.manifest)
+    change, monotone = _paths(decoder, mu[:paths], mu[others][:paths])
     say("looking for neighbours")
     known = {_identity(decoder.manifest, row) for row in np.asarray(train)}
     silent = ~(prior.tokens >= FIRST_ONSET if _is_line(decoder.manifest) else prior.tokens > 0).any(axis=1)
