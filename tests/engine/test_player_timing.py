@@ -104,7 +104,7 @@ def ends_all(emissions: list[Emission]) -> None:
     assert not sounding
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(at_times(st.one_of(BENDS, MOVES)), TIMES, st.sampled_from([0, 5_000, 100_000]))
 def test_every_note_ends_and_slicing_changes_nothing(
     messages: dict[int, list[ToPlayer]], cuts_us: list[int], lead_us: int
@@ -114,7 +114,7 @@ def test_every_note_ends_and_slicing_changes_nothing(
     assert Counter(sliced) == Counter(replay(messages, [], (lead_us, 0)))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(at_times(BENDS), TIMES, st.sampled_from([0, 5_000, 100_000]))
 def test_time_never_goes_back_and_no_note_is_lost_or_doubled(
     messages: dict[int, list[ToPlayer]], cuts_us: list[int], lead_us: int
@@ -133,7 +133,7 @@ def test_time_never_goes_back_and_no_note_is_lost_or_doubled(
             assert numbers == list(range(1, len(numbers) + 1))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(at_times(BENDS), st.lists(st.integers(0, END_US), min_size=10, max_size=60))
 def test_what_others_are_told_of_the_position_never_goes_back(
     messages: dict[int, list[ToPlayer]], looks_us: list[int]
@@ -218,7 +218,7 @@ def test_a_port_that_sounds_late_is_sent_to_that_much_earlier(latency_us: int, l
     ends_all(emissions + subject.advance(3 * BAR_US + BEAT_US // 3))
 
 
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=20, deadline=None)
 @given(
     st.lists(st.tuples(st.integers(1, 400_000), st.integers(-40_000, 40_000), st.floats(110, 130)), max_size=25),
     st.dictionaries(st.integers(0, 5_000_000), st.integers(-80_000, 80_000), max_size=4),
