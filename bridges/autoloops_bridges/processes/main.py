@@ -365,6 +365,7 @@ class MainProcess:
         return [
             *self._stats.figures(monotonic_us()),
             ("misses", self._session.misses),
+            ("silences", self._session.silences),
             ("budget_ms", self._budget.total_us / US_PER_MS),
             ("osc_packets", osc.packets),
             ("osc_executed", osc.executed),

@@ -116,6 +116,11 @@ class Session:
         """Bars that sounded without a fresh decode."""
         return sum(part.fallbacks for part in self._parts.values())
 
+    @property
+    def silences(self) -> int:
+        """Bars that were silent because nothing was ever decoded for them."""
+        return sum(part.silences for part in self._parts.values())
+
     # -- what the shell carries --------------------------------------------------------------------------------------
 
     def take_messages(self) -> list[ToPlayer]:

@@ -51,6 +51,7 @@ class PartSession:
         self.feel = PartFeel()
         self.misses = 0
         self.fallbacks = 0
+        self.silences = 0
         self._codec = codec
         self._model_bars = length_bars
         self._lineup = Lineup(settings)
@@ -294,6 +295,7 @@ class PartSession:
             return
         self._remember(frozen)
         self.fallbacks += frozen.origin != "fresh"
+        self.silences += frozen.origin == "empty"
         # A miss: the bar sounds without the latest change that came a budget before its freeze line.
         record = self._records.get(frozen.bar.id)
         heard = -1 if record is None else record.version
