@@ -1,8 +1,8 @@
 """A JACK client that hears a master's clock and the engine's notes, and can be a master itself, to the frame."""
 
 import gc
-import itertools
 import sys
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -51,7 +51,7 @@ class Lab:
             try:
                 self._client.connect(source, target)
             except jack.JackError:
-                next(pauses)
+                wait(0.02)
             else:
                 return
         raise SystemExit(f"{source} cannot be connected to {target}.")
@@ -62,7 +62,7 @@ class Lab:
             found = self._client.get_ports(pattern, is_midi=True, is_output=output, is_input=not output)
             if found:
                 return str(found[0].name)
-            next(pauses)
+            wait(0.02)
         raise SystemExit(f"No port {pattern} came.")
 
     def roll(self) -> None:
@@ -103,15 +103,9 @@ class Lab:
         self.xruns += 1
 
 
-def _pauses() -> Iterator[None]:
-    import threading
-
-    for _ in itertools.count():
-        threading.Event().wait(0.02)
-        yield
-
-
-pauses = _pauses()
+def wait(seconds: float) -> None:
+    """Let time pass while JACK's thread works."""
+    threading.Event().wait(seconds)
 
 
 @contextmanager
@@ -127,7 +121,7 @@ def lab() -> Iterator[Lab]:
         one.close()
 
 
-def ticks_of(heard: list[Came]) -> Frames:
+def clocks_of(heard: list[Came]) -> Frames:
     """The frames of the clocks since the last Start."""
     last = max((index for index, came in enumerate(heard) if came.data[0] == START), default=0)
     return np.array([came.frame for came in heard[last:] if came.data[0] == CLOCK], dtype=np.float64)

@@ -8,6 +8,8 @@ from autoloops_engine.sync.source import Request, SourceState, SyncSource
 from autoloops_engine.units import US_PER_MS
 
 _REPORT_US: Final = 250 * US_PER_MS
+# A clock of 999 BPM ticks four hundred times a second: changes are looked for less often.
+_LOOK_US: Final = 20 * US_PER_MS
 
 
 class Guide:
@@ -25,6 +27,7 @@ class Guide:
         self._player = player
         self._source = source
         self._due_us = now_us
+        self._look_us = now_us
         self._told: tuple[bool, int, str, bool] | None = None
         self._messages: list[FromPlayer] = []
         source.take_up(player.line, now_us, playing=player.playing)
@@ -77,6 +80,9 @@ class Guide:
 
     def _report(self, now_us: int) -> None:
         """Say how the source is, at once when something changed and four times a second."""
+        if now_us < self._look_us:
+            return
+        self._look_us = now_us + _LOOK_US
         state = self._source.state(now_us)
         telling = (state.locked, state.peers, state.remark, state.holds_tempo)
         if telling == self._told and now_us < self._due_us:
