@@ -10,11 +10,13 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 import numpy as np
+import numpy.typing as npt
 import pytest
 from tests.integration.conftest import JackServer, Require, ended
 from tests.integration.playing import playing
 from tests.integration.receiving import Heard, Receiver, Report, until
 
+Frames = npt.NDArray[np.float64]
 ATTEMPTS = 2
 TEMPO_BPM = 187.5
 # 640 frames: five periods.
@@ -63,7 +65,6 @@ def followed(require: Require) -> Report:
             connect("jack_midi_clock:mclk_out", "receiver:in")
             connect("AutoLoops:out", "receiver:in")
             engine.listen()
-            say(control, b"locate 0")
             say(control, b"play")
             engine.hear_until("/al/bar", 4)
             say(control, b"stop")
@@ -74,20 +75,27 @@ def followed(require: Require) -> Report:
 
 
 def test_notes_keep_to_the_ticks_of_jack_midi_clock(jack_server: JackServer, require: Require) -> None:
+    bound_ms = 1 + 1000 * jack_server.period / jack_server.samplerate_hz
     for _ in range(ATTEMPTS):
         report = followed(require)
         heard = [message.data for message in report.heard if message.data != b"\xfc"]
-        assert heard[0] == b"\xfa", "nothing sounds before Start"
+        # In a second run JACK's transport stands elsewhere, and the master says Continue.
+        assert heard[0] in {b"\xfa", b"\xfb"}, "nothing sounds before Start"
         ticks = np.array(clocks(report.heard), dtype=np.float64)
         # After the first beat every note lies on a sixteenth of the master's grid.
         notes = np.array([frame for frame in onsets(report.heard) if frame > ticks[24]], dtype=np.float64)
         assert notes.size > 10
-        steps = (notes - np.median(ticks - np.arange(ticks.size) * TICK_FRAMES)) / (6 * TICK_FRAMES)
-        errors_ms = np.abs(steps - np.round(steps)) * 6 * TICK_FRAMES / 48
+        grid = np.median(ticks - np.arange(ticks.size) * TICK_FRAMES)
         if not report.xruns:
-            assert np.percentile(errors_ms, 99) <= 1 + 1000 * jack_server.period / jack_server.samplerate_hz
+            assert np.percentile(off_ms(notes - grid, 6 * TICK_FRAMES), 99) <= bound_ms
             return
-    assert np.median(errors_ms) <= 1 + 1000 * jack_server.period / jack_server.samplerate_hz
+    # Dropouts cost ticks, so the grid is known but for whole ticks.
+    assert np.median(off_ms(notes - grid, TICK_FRAMES)) <= bound_ms
+
+
+def off_ms(frames: Frames, grid_frames: float) -> Frames:
+    """How far each frame is from the nearest multiple, in milliseconds."""
+    return np.abs(frames - np.round(frames / grid_frames) * grid_frames) / 48
 
 
 def led(require: Require) -> tuple[Report, list[str]]:
