@@ -49,22 +49,8 @@ class Console:
 
     def act(self, target: Target, values: Values, now_us: int) -> None:
         """See ``Surface``."""
-        noun, _, verb = target.name.partition("/")
-        if target.part or noun != _LEARN:
+        if not learns(self._learner, target, values, now_us):
             self._surface.act(target, values, now_us)
-            return
-        words = [str(value) for value in values]
-        match verb:
-            case "":
-                self._learner.begin(words[0] if words else "", values[1:], now_us)
-            case "replace" | "both":
-                self._learner.decide(replace=verb == "replace")
-            case "cancel":
-                self._learner.cancel()
-            case "undo":
-                self._learner.undo()
-            case "forget":
-                self._learner.forget(words[0])
 
     def touched(self) -> tuple[Target, ...]:
         """See ``Surface``; the lights of controllers follow."""
@@ -72,3 +58,27 @@ class Console:
         if touched:
             self._changed()
         return touched
+
+
+def learns(learner: Learner, target: Target, values: Values, now_us: int) -> bool:
+    """Do what a verb of MIDI learn says; whether it is one.
+
+    Raises:
+        UsageError: it makes no sense now.
+    """
+    noun, _, verb = target.name.partition("/")
+    if target.part or noun != _LEARN:
+        return False
+    words = [str(value) for value in values]
+    match verb:
+        case "":
+            learner.begin(words[0] if words else "", values[1:], now_us)
+        case "replace" | "both":
+            learner.decide(replace=verb == "replace")
+        case "cancel":
+            learner.cancel()
+        case "undo":
+            learner.undo()
+        case "forget":
+            learner.forget(words[0])
+    return True

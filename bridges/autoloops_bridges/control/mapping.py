@@ -105,7 +105,7 @@ class MapEntry:
 
 
 def default_entries(channels: Mapping[str, int], takeover: Takeover = Takeover.JUMP) -> list[MapEntry]:
-    """What moves what without a map file: notes fire parts, CC 1 to 30 turn their knobs.
+    """What moves what without a rig file: notes fire parts, CC 1 to 30 turn their knobs.
 
     Args:
         channels: The MIDI channel of each part, 1 to 16, in the order of the parts.

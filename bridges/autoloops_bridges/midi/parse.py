@@ -9,7 +9,7 @@ from autoloops_engine.messages import MidiIn
 
 
 class Source(Enum):
-    """What on a controller was moved; the values are the words of a map file."""
+    """What on a controller was moved; the values are the words of a rig file."""
 
     NOTE = "note"
     NOTE_OFF = "note_off"

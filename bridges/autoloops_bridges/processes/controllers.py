@@ -6,6 +6,7 @@ Everything here is driven by messages and time; the shell carries what ``advance
 from collections.abc import Callable
 from typing import Final
 
+from autoloops_bridges.control.console import learns
 from autoloops_bridges.control.dispatch import Action
 from autoloops_bridges.control.feedback import Feedback
 from autoloops_bridges.control.learn import Learner, State, Status
@@ -157,7 +158,8 @@ class Controllers:
                 elif command.action is Action.ACT:
                     # A tap counts by when it was played, however late it is read.
                     at_us = event.at_us if command.target == _TAP else now_us
-                    self._surface.act(command.target, command.values, at_us)
+                    if not learns(self.learner, command.target, command.values, at_us):
+                        self._surface.act(command.target, command.values, at_us)
             except AutoLoopsError:
                 self.refused += 1
 

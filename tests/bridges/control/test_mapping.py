@@ -47,7 +47,7 @@ def test_by_default_a_note_fires_the_part_of_its_channel_or_else_the_first() -> 
     assert default.apply(note(60)._replace(source=Source.NOTE_OFF)) == []
 
 
-def test_a_map_file_goes_before_the_default_map_and_leaves_the_rest_of_it() -> None:
+def test_a_rig_file_goes_before_the_default_map_and_leaves_the_rest_of_it() -> None:
     custom = mapped('[[map]]\nsource = "cc"\nchannel = 1\nnumber = 1\ntarget = "/al/tempo"\nrange = [60, 180]\n')
     assert did(custom.apply(cc(1, 0))) == [(Action.SET, Target("tempo"), (60.0,))]
     assert did(custom.apply(cc(1, 127))) == [(Action.SET, Target("tempo"), (180.0,))]

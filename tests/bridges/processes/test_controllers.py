@@ -131,6 +131,16 @@ def test_what_is_learnt_works_at_once_and_a_successor_has_it_too() -> None:
         assert each.surface.values[KNOB] == (0.5,)
 
 
+def test_a_pad_can_begin_to_learn() -> None:
+    pad = '[[map]]\nsource = "note"\nnumber = 9\ntarget = "/al/learn"\narguments = ["/al/bass/knob/2"]\n'
+    stage = Stage(rig=pad)
+    stage.send(0x90, 9, 64)
+    for value in (10, 20, 30):
+        stage.send(0xB7, 33, value)
+    stage.wait(LONGEST_US)
+    assert [status.state for status in stage.said] == [State.CONTROL, State.LEARNED]
+
+
 def test_nothing_is_shown_while_something_is_learnt() -> None:
     stage = Stage()
     stage.ports(1)
