@@ -22,6 +22,7 @@ COMMANDS: Final = (
     "render",
     "replay",
     "sessions",
+    "slots",
     "interpolate",
     "encode",
     "send",

@@ -11,6 +11,7 @@ import sys
 import time
 from pathlib import Path
 
+import mido
 import pytest
 from tests.integration.playing import playing
 
@@ -105,6 +106,12 @@ def test_slots_are_there_again_after_everything_was_killed(tmp_path: Path, monke
         engine.send("/al/melody/slot/2")
         engine.hear_until("/al/melody/temperature", 0.25)
         assert engine.end() == 0
+    done = autoloops("slots", "--out", str(tmp_path / "loops"))
+    assert done.returncode == 0, done.stderr
+    assert "slot 2: melody (melody-2bar)" in done.stdout
+    loop = mido.MidiFile(tmp_path / "loops" / "slot-2.mid")
+    assert [track.name for track in loop.tracks] == ["AutoLoops", "melody"]
+    assert any(message.type == "note_on" for message in loop.tracks[1])
 
 
 @pytest.mark.parametrize("words", [("replay", "nowhere"), ("replay", "/dev/null")])

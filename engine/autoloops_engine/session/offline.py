@@ -123,7 +123,16 @@ def render(
     Raises:
         ModelError: a model cannot be run.
     """
-    session = Session(parts, seed, tempo_bpm)
+    notes = perform(Session(parts, seed, tempo_bpm), decoders, tempo_bpm, bars)
+    return tuple(_swung(note, swing) for note in notes)
+
+
+def perform(session: Session, decoders: Mapping[str, Decoder], tempo_bpm: float, bars: int) -> tuple[RecordedNote, ...]:
+    """The first ``bars`` bars of a session as it is set, without swing.
+
+    Raises:
+        ModelError: a model cannot be run.
+    """
     performance = Performance(session, decoders, tempo_bpm)
     performance.player.handle(EndAfter(bars), performance.now_us)
     session.act(Target("start"), (), performance.now_us)
@@ -136,7 +145,7 @@ def render(
     for message in performance.heard:
         if isinstance(message, Frozen):
             recorder.add(message)
-    return tuple(_swung(note, swing) for note in recorder.notes())
+    return recorder.notes()
 
 
 def _swung(note: RecordedNote, swing: Swing) -> RecordedNote:
