@@ -89,6 +89,7 @@ def test_tempo_1_tempo_changes_go_both_ways(together: Stage) -> None:
     send(hut, app, "/al/stop")
 
 
+@pytest.mark.timeout(90 + 15 * JOINS)
 def test_tempo_2_joining_does_not_change_the_sessions_tempo(rehearsal: Rehearsal) -> None:
     hut = rehearsal.peer(430.0)
     for number in range(JOINS):
