@@ -42,6 +42,8 @@ def played(rehearsal: Rehearsal, hut: Peer, model: str, bars: int) -> dict[str, 
             send(hut, app, "/al/start")
             last = 4 * bars + 1
             while not any(heard.address == "/al/beat" and heard.arguments == (last,) for heard in hut.take()):
+                # Whoever says nothing for a minute is told nothing any more.
+                send(hut, app, "/al/listen", 1)
                 time.sleep(0.5)
             send(hut, app, "/al/stop")
             hut.until(lambda seen: not seen.playing)
