@@ -174,3 +174,9 @@ def test_without_the_drivers_the_sentences_say_what_to_install(monkeypatch: pyte
     assert tried == deque(["autoloops_bridges.midi.rtmidi_ports"])
     assert opened.sink is None
     assert "autoloops[midi]" in opened.remarks[0]
+
+
+def test_clocks_and_song_positions_are_the_bytes_of_the_standard() -> None:
+    assert midi_messages(Event(0, Kind.CLOCK, "", 0, 0xF8)) == (b"\xf8",)
+    assert midi_messages(Event(0, Kind.POSITION, "", 0, 16_383)) == (b"\xf2\x7f\x7f",)
+    assert midi_messages(Event(0, Kind.POSITION, "", 0, 129)) == (b"\xf2\x01\x01",)

@@ -415,3 +415,23 @@ def test_a_successor_takes_the_connections_of_a_rig_up() -> None:
     keeper.turn(1)
     rig_keeper(system, record).turn(0)
     assert ("desk", ("desk:in",)) in system.tried
+
+
+def test_ports_that_are_led_by_clock_are_kept_open_and_cabled_like_the_others() -> None:
+    system, record = FakeSystem(), FakeRecord()
+
+    def keeper() -> PortKeeper:
+        output: Slot[MidiSink] = Slot("MIDI out", "synth", system.open)
+        source: Slot[MidiSource] = Slot("MIDI in", "none", system.open)
+        clock: Slot[MidiSink] = Slot("Clock out 1", "drums", system.open)
+        return PortKeeper(output, source, record, None, [clock])
+
+    news = keeper().turn(0)
+    assert news is not None
+    assert news.clocks == (system.opened[1],)
+    assert told(news).outputs == ("port 0", "port 1")
+    system.opened[1].cables = ("drums:in",)
+    assert record.cables().others == {"Clock out 1": ("drums", ())}
+    system.tried.clear()
+    assert keeper().turn(0) is not None
+    assert system.tried == [("synth", ()), ("drums", ())]
