@@ -9,6 +9,7 @@ import pytest
 from autoloops_engine.errors import UsageError
 from autoloops_engine.latent import latent_space, slerp
 from autoloops_engine.messages import Frozen, Mute
+from autoloops_engine.player.events import Kind
 from autoloops_engine.session.core import Session
 from autoloops_engine.session.offline import Performance
 from autoloops_engine.session.settings import PartSetup
@@ -266,3 +267,26 @@ def test_motion_and_habits_outlive_the_main_process() -> None:
     successor.take_messages()
     successor.set(Target("solo", "bass"), (0,), 0)
     assert [m for m in successor.take_messages() if isinstance(m, Mute)] == [Mute("melody", False)]
+
+
+def test_a_part_moves_to_another_channel_and_every_note_ends_where_it_began() -> None:
+    joined = performance()
+    sounding: set[tuple[int, int]] = set()
+    channels = set()
+    for channel in (5, 9, 16, 1):
+        joined.session.set(Target("channel", "melody"), (channel,), joined.now_us)
+        bars_on(joined, 1.3)
+        for event in joined.events:
+            key = (event.channel, event.number)
+            if event.kind is Kind.ON:
+                sounding.add(key)
+                channels.add(event.channel)
+            elif event.kind is Kind.OFF:
+                sounding.remove(key)
+        joined.events.clear()
+    assert channels == {1, 5, 9, 16}
+    do(joined, "stop", part="")
+    for event in joined.events:
+        if event.kind is Kind.OFF:
+            sounding.remove((event.channel, event.number))
+    assert sounding == set()

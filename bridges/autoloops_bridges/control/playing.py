@@ -47,6 +47,11 @@ PLAYING: Final = (
         Argument("share", Type.FLOAT, 0.05, 1, "", 1.0),
         "Length of the notes as a share of what was decoded; below 1 no note sounds on over a bar line.",
     ),
+    value(
+        "/al/PART/channel",
+        Argument("channel", Type.INT, 1, 16, "MIDI channel"),
+        "Where the part plays to; what sounds ends where it began.",
+    ),
     value("/al/PART/solo", Argument("solo", Type.BOOL, 0, 1, "", 0), "1: only parts played solo are heard."),
     value(
         "/al/PART/choke",

@@ -15,6 +15,7 @@ from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.surface import Target, Values
 from autoloops_engine.session.values import MAX_LENGTH_BARS, PART_VALUES, whole
 
+MAX_CHANNEL: Final = 16
 # What `link` says of a part that shares its latent point with nobody.
 NO_LINK: Final = "none"
 
@@ -42,6 +43,7 @@ _PLAIN: Final = (
     "velocity",
     "accent",
     "length",
+    "channel",
     "link",
     "range",
     "rests",
@@ -129,6 +131,13 @@ def _set_link(stage: Stage, target: Target, values: Values, now_us: int) -> None
         link(stage, part, [str(value) for value in values], now_us)
 
 
+def _set_channel(stage: Stage, target: Target, values: Values, now_us: int) -> None:
+    part = stage.part(target.part)
+    with stage.settling(part):
+        part.channel = whole(values, 1, MAX_CHANNEL)
+    stage.touch(target)
+
+
 STAGE_VALUES: Final[dict[str, StageValue]] = {
     "tempo": StageValue(timing.read_tempo, timing.set_tempo),
     "position": StageValue(timing.read_position, timing.set_position),
@@ -152,5 +161,6 @@ STAGE_VALUES: Final[dict[str, StageValue]] = {
     "frozen": StageValue(limiting.read_frozen, limiting.write_frozen),
     "voice": StageValue(limiting.read_voice, limiting.write_voice),
     "link": StageValue(_link, _set_link),
+    "channel": StageValue(lambda stage, target: (stage.part(target.part).channel,), _set_channel),
     "length": StageValue(lambda stage, target: (stage.part(target.part).length_bars,), _set_length),
 }

@@ -83,6 +83,7 @@ class PartState(Struct, frozen=True):
     settings: SettingsState
     length_bars: int
     origin_bar: int
+    channel: int
     muted: bool
     fired: FiredState
     launches: tuple[LaunchState, ...]
@@ -169,6 +170,7 @@ def part_state(part: PartSession, fired: Fired, habits: Habits) -> PartState:
         settings_state(part.settings),
         part.length_bars,
         part.origin_bar,
+        part.channel,
         part.muted,
         FiredState(fired.count, point_state(fired.point), fired.seed),
         tuple(_launch_state(launch) for launch in part.launches),
@@ -188,6 +190,7 @@ def restore_part(part: PartSession, state: PartState, harmony: Harmony) -> Fired
     launches = [_restored_launch(launch, space) for launch in state.launches]
     fired = Fired(state.fired.count, restored_point(state.fired.point, space), state.fired.seed)
     part.resume(settings, state.length_bars, state.origin_bar, launches, harmony, muted=state.muted)
+    part.channel = state.channel
     part.feel = state.feel
     return fired
 

@@ -36,6 +36,7 @@ class _Part(NamedTuple):
     launches: tuple[Launch, ...]
     length_bars: int
     origin_bar: int
+    channel: int
     muted: bool
     feel: PartFeel
     habits: Habits
@@ -121,6 +122,7 @@ def _snapshot(stage: Stage) -> _Snapshot:
             part.launches,
             part.length_bars,
             part.origin_bar,
+            part.channel,
             part.muted,
             part.feel,
             structs.replace(stage.habits[name]),
@@ -144,6 +146,7 @@ def _put_back(stage: Stage, to: _Snapshot, now_us: int) -> None:
             stage.fired[name] = was.fired
             with stage.settling(part):
                 part.resume(was.settings, was.length_bars, was.origin_bar, was.launches, to.harmony, muted=was.muted)
+                part.channel = was.channel
                 part.feel = was.feel
                 part.settle(now_us)
     restore_links(stage, to.links)
