@@ -96,7 +96,9 @@ def fit_attributes(
     for place, (name, direction) in enumerate(zip(names, directions_of(mu, wanted), strict=True)):
         progress(f"calibrating the attribute {name}")
         rest, curve = calibrate(space, loops, direction, place)
-        attributes.append(Attribute(name, tuple(round(float(x), 6) for x in direction), curve, rest))
+        unit = tuple(round(float(x), 6) for x in direction)
+        ends = round(float(low[place]), 5), round(float(high[place]), 5)
+        attributes.append(Attribute(name, unit, curve, rest, low=ends[0], high=ends[1]))
     progress("checking the attributes")
     points, _ = encode_loops(decoder, test)
     points = points[rng.permutation(len(points))[: few(CHECKED_LOOPS, decoder.manifest)]]

@@ -5,7 +5,8 @@ Each is measured by how many steps of a decoded loop change per unit moved, aver
 best thirty change more is kept. Along each, a calibration curve makes equal steps of the knob equal musical change.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
+from statistics import median
 from typing import Final, Literal
 
 import numpy as np
@@ -14,6 +15,7 @@ from msgspec import Struct
 
 from autoloops_engine.bundle.manifest import KNOB_REST, Knob
 from autoloops_engine.inference.decoder import Decoder, Floats
+from autoloops_engine.latent import Fader
 from autoloops_export.evaluation.loops import LoopSet, decode_loops, encode_loops, few
 
 KNOBS: Final = 30
@@ -23,10 +25,18 @@ RANKING_LOOPS: Final = 48
 CALIBRATION_LOOPS: Final = 48
 # Standard deviations of the prior: a knob at its end leaves the loop among the plausible ones.
 REACH: Final = 4.0
-GRID: Final = 20
-CURVE_POINTS: Final = 10
+GRID: Final = 32
+CURVE_POINTS: Final = 20
 # Curves must rise strictly even where nothing changes for a while.
 LEAST_CHANGE: Final = 1e-3
+LEAST_OF_MORE: Final = 0.25
+CHECKED_KNOBS: Final = 16
+CHECKED_LOOPS: Final = 32
+# One step is a percent of the travel.
+CHECKED_STEPS: Final = 100
+# A stretch that changes less than this share of what it should, by the mean over the travel, counts as dead.
+DEAD_SHARE: Final = 0.1
+TENTHS: Final = 10
 
 Vectors = npt.NDArray[np.float64]
 
@@ -43,6 +53,65 @@ class Ranking(Struct, frozen=True):
     kept: Literal["axes", "principal"]
     axes_change: float
     principal_change: float | None
+
+
+class KnobReport(Struct, frozen=True):
+    """What a knob does to loops that it was not calibrated on.
+
+    Attributes:
+        dead_zone: The longest stretch of its travel, in shares of it, over which the loops on average stay as they are.
+        whole: Steps of a loop that change from end to end, summed along the way.
+        tenths: The share of this in each tenth of the travel; 0.1 each where equal steps are equal changes.
+    """
+
+    dead_zone: float
+    whole: float
+    tenths: tuple[float, ...]
+
+    @property
+    def unevenness(self) -> float:
+        """The largest share of a tenth over the smallest."""
+        return max(self.tenths) / max(min(self.tenths), LEAST_CHANGE)
+
+
+def knob_figures(reports: Sequence[KnobReport]) -> dict[str, float]:
+    """Names to values: the worst dead zone, and how uneven the travel of the middling knob is."""
+    return {
+        "knob_dead_zone": max(report.dead_zone for report in reports),
+        "knob_unevenness": round(median(report.unevenness for report in reports), 3),
+    }
+
+
+def check_knobs(decoder: Decoder, knobs: Sequence[Fader], loops: LoopSet, seed: int = 0) -> tuple[KnobReport, ...]:
+    """Turns the first sixteen of a bundle's knobs from end to end.
+
+    Args:
+        decoder: The bundle, opened.
+        knobs: Its knobs.
+        loops: Held-out loops, other ones than the knobs were calibrated on.
+        seed: Which of them.
+    """
+    some = loops.sample(np.random.default_rng(seed), few(CHECKED_LOOPS, decoder.manifest))
+    mu, _ = encode_loops(decoder, some)
+    return tuple(_turned(decoder, mu, knob) for knob in knobs[:CHECKED_KNOBS])
+
+
+def _turned(decoder: Decoder, mu: Floats, knob: Fader) -> KnobReport:
+    offsets = np.interp(np.linspace(0, 1, CHECKED_STEPS + 1), knob.positions, knob.offsets)
+    changes = _changes(decoder, mu, knob.direction, offsets)
+    whole = float(changes.sum())
+    tenths = changes.reshape(TENTHS, -1).sum(axis=1) / max(whole, LEAST_CHANGE)
+    return KnobReport(round(dead_zone(changes), 4), round(whole, 2), tuple(round(float(share), 4) for share in tenths))
+
+
+def dead_zone(changes: Vectors) -> float:
+    """The longest stretch, in shares of the whole, whose summed change stays below a tenth of its even share."""
+    summed = np.concatenate([[0.0], np.cumsum(changes)])
+    even = summed[-1] / len(changes)
+    for length in range(len(changes), 0, -1):
+        if (summed[length:] - summed[:-length] <= DEAD_SHARE * even * length).any():
+            return length / len(changes)
+    return 0.0
 
 
 def rank_knobs(
@@ -121,12 +190,14 @@ def change_per_unit(decoder: Decoder, loops: Floats, directions: Vectors) -> Vec
 def calibrate(decoder: Decoder, loops: Floats, direction: Vectors) -> tuple[tuple[float, float], ...]:
     """The curve of a direction: knob travel 0 to 1 to an offset of up to 4 deviations, 0.5 at rest.
 
-    From rest to either end, equal steps of travel change equally many steps of the decoded loops, summed along the way
-    and averaged over loops.
+    Equal steps of travel change equally many steps of the decoded loops, summed along the way and averaged over loops.
+    So the side on which more happens ends where as much has happened as the other side has to offer (or a quarter of
+    its own, where the other one offers next to nothing).
     """
     offsets = np.linspace(0.0, REACH, GRID + 1)
-    below = _even_offsets(_changes(decoder, loops, -direction, offsets), offsets)
-    above = _even_offsets(_changes(decoder, loops, direction, offsets), offsets)
+    changes = [_changes(decoder, loops, side * direction, offsets) for side in (-1.0, 1.0)]
+    less, more = sorted(float(of_side.sum()) for of_side in changes)
+    below, above = (_even_offsets(of_side, offsets, max(less, LEAST_OF_MORE * more)) for of_side in changes)
     travel = np.linspace(0.0, 1.0, CURVE_POINTS + 1)[1:]
     points = [(KNOB_REST * (1 - t), -o) for t, o in zip(travel[::-1], below[::-1], strict=True)]
     points.append((KNOB_REST, 0.0))
@@ -143,10 +214,10 @@ def _changes(decoder: Decoder, loops: Floats, direction: Vectors, offsets: Vecto
     return changed
 
 
-def _even_offsets(changes: Vectors, offsets: Vectors) -> Vectors:
-    """The offsets at which 1/10, 2/10, … 10/10 of the whole change has happened."""
+def _even_offsets(changes: Vectors, offsets: Vectors, whole: float) -> Vectors:
+    """The offsets at which 1/20, 2/20, … 20/20 of a whole change have happened, as far as there is so much."""
     summed = np.concatenate([[0.0], np.cumsum(np.maximum(changes, LEAST_CHANGE))])
-    wanted = np.linspace(0.0, summed[-1], CURVE_POINTS + 1)[1:]
+    wanted = np.linspace(0.0, min(whole, summed[-1]) if whole > LEAST_CHANGE else summed[-1], CURVE_POINTS + 1)[1:]
     return np.asarray(np.interp(wanted, summed, offsets))
 
 

@@ -85,8 +85,9 @@ def fixture_folder_of_tunes() -> Callable[..., Path]:
 
 @pytest.fixture(scope="module", name="quick_export")
 def fixture_quick_export() -> Iterator[None]:
-    """Exports measure knobs and attributes on a few loops only."""
+    """Exports measure knobs, attributes and samples on a few loops only."""
     from autoloops_export import attributes, knobs
+    from autoloops_export.evaluation import samples
 
     with pytest.MonkeyPatch.context() as patch:
         for module in (attributes, knobs):
@@ -94,4 +95,6 @@ def fixture_quick_export() -> Iterator[None]:
             patch.setattr(module, "GRID", 5)
         patch.setattr(attributes, "CHECKED_LOOPS", 4)
         patch.setattr(knobs, "RANKING_LOOPS", 4)
+        patch.setattr(knobs, "CHECKED_LOOPS", 2)
+        patch.setattr(samples, "MADE_UP", 20)
         yield

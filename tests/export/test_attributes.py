@@ -5,7 +5,7 @@ import pytest
 from msgspec import structs
 
 from autoloops_engine.bundle.manifest import Output
-from autoloops_engine.codecs.attributes import LINE_ATTRIBUTES
+from autoloops_engine.codecs.attributes import LINE_ATTRIBUTES, attributes_of
 from autoloops_engine.codecs.melody import token_of
 from autoloops_engine.inference.decoder import DecodedSteps, Floats, LoopStart, Posterior, Tokens
 from autoloops_engine.testing import StubDecoder, tiny_manifest
@@ -71,6 +71,15 @@ def test_a_fader_moves_its_attribute_through_its_range_and_leaves_others_alone()
         assert (positions[0], positions[-1]) == (0.0, 1.0)
         assert offsets == sorted(offsets)
         assert (attribute.rest, 0.0) in attribute.curve
+
+
+def test_the_fader_ends_are_percentiles_of_what_the_engine_measures() -> None:
+    attributes, reports = fit_attributes(Obedient(), loops(), loops(), lambda word: None)
+    for attribute, report in zip(attributes, reports, strict=True):
+        measure = attributes_of("melody-90")[attribute.name]
+        ends = np.nanpercentile(measure(loops().tokens, ()), [5, 95])
+        assert [attribute.low, attribute.high] == pytest.approx(ends.tolist(), abs=1e-4)
+        assert [report.low, report.high] == pytest.approx(ends.tolist(), abs=1e-3)
 
 
 def test_a_codec_without_attributes_gets_no_faders() -> None:

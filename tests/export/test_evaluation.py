@@ -7,10 +7,19 @@ import numpy.typing as npt
 import pytest
 
 from autoloops_engine.inference.decoder import DecodedSteps, Floats, LoopStart, Posterior, Tokens
+from autoloops_engine.latent import latent_space
 from autoloops_engine.testing import StubDecoder, tiny_manifest
 from autoloops_export.evaluation.figures import measure, onset_f1, pitch_accuracy
 from autoloops_export.evaluation.loops import LoopSet, decode_loops, encode_loops, forced_logits
-from autoloops_export.knobs import calibrate, change_per_unit, principal_directions, rank_knobs
+from autoloops_export.knobs import (
+    calibrate,
+    change_per_unit,
+    check_knobs,
+    dead_zone,
+    knob_figures,
+    principal_directions,
+    rank_knobs,
+)
 
 LATENT = 32
 
@@ -102,7 +111,8 @@ def test_change_is_counted_in_steps_per_unit() -> None:
     assert change.tolist() == [1.0 if i in (4, 9) else 0.0 for i in range(LATENT)] + [2.0]
 
 
-def test_the_most_telling_direction_comes_first() -> None:
+def test_the_most_telling_direction_comes_first(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autoloops_export.knobs.CALIBRATION_LOOPS", 16)
     weights = np.full(LATENT, 0.2)
     weights[7] = 1.0
     knobs, ranking = rank_knobs(Speaking(weights), loops(200))
@@ -140,4 +150,48 @@ def test_a_curve_makes_equal_travel_equal_change() -> None:
     assert (0.5, 0.0) in curve
     assert all(a < b for a, b in pairwise(offsets))
     above = [o for p, o in curve if p > 0.5]
-    np.testing.assert_allclose(above, np.linspace(2.2, 4.0, 10), atol=0.15)
+    np.testing.assert_allclose(above, np.linspace(2.1, 4.0, 20), atol=0.15)
+
+
+def test_a_side_that_changes_more_ends_where_the_other_one_has_no_more_to_give() -> None:
+    class Lopsided(Speaking):
+        """Up, a step for every unit; down, three."""
+
+        def start(self, z: Floats) -> LoopStart:
+            along = np.where(z[:, :1] > 0, z[:, :1], 3 * z[:, :1]) * 2
+            return LoopStart(np.zeros((len(z), 1, 1), np.float32), np.repeat(along, LATENT, axis=1)[:, None])
+
+    curve = calibrate(Lopsided(), np.zeros((4, LATENT), np.float32), np.eye(LATENT)[0])
+    assert curve[0][1] == pytest.approx(-4 / 3, abs=0.15)
+    assert curve[-1][1] == pytest.approx(4.0, abs=0.15)
+
+
+def test_a_dead_zone_is_the_longest_stretch_without_change() -> None:
+    even = np.ones(100)
+    assert dead_zone(even) == 0.0
+    gap = even.copy()
+    gap[40:52] = 0
+    assert dead_zone(gap) == pytest.approx(0.13, abs=0.011)
+    assert dead_zone(np.zeros(100)) == 1.0
+
+
+def test_knobs_are_checked_by_turning_them(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("autoloops_export.knobs.CHECKED_LOOPS", 4)
+
+    class Stuck(Speaking):
+        """Knob 1 does something in its lower half only."""
+
+        def start(self, z: Floats) -> LoopStart:
+            along = np.minimum(z[:, :1] * 8, 0)
+            return LoopStart(np.zeros((len(z), 1, 1), np.float32), np.repeat(along, LATENT, axis=1)[:, None])
+
+        def encode(self, features: Floats) -> Posterior:
+            return Posterior(*(np.zeros((len(features), LATENT), np.float32),) * 2)
+
+    stuck = Stuck()
+    reports = check_knobs(stuck, latent_space(stuck.manifest).knobs, loops())
+    assert len(reports) == 16
+    assert reports[0].dead_zone == pytest.approx(0.55, abs=0.06)
+    assert sum(reports[0].tenths) == pytest.approx(1, abs=0.01)
+    assert max(reports[0].tenths[5:]) < 0.02
+    assert knob_figures(reports)["knob_dead_zone"] == 1.0

@@ -1,8 +1,10 @@
 """``autoloops export`` and ``autoloops evaluate``, from a checkpoint to a bundle that plays."""
 
 import json
+import shutil
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import pytest
 
@@ -125,3 +127,30 @@ def test_wrong_names_and_wrong_data_are_refused_before_any_work(checkpoint: Path
         run("export", checkpoint, "--data", tmp_path, "--out", tmp_path / "x")
     with pytest.raises(ModelError, match="cannot be read"):
         run("export", tmp_path / "none.safetensors", "--data", data, "--out", tmp_path / "x")
+
+
+def test_times_are_written_into_the_card_and_nothing_else_changes(
+    bundle: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    copy = tmp_path / "tiny-melody"
+    shutil.copytree(bundle, copy)
+    monkeypatch.setattr("autoloops_export.evaluation.times.decode_ms", lambda decoder: (1.25, 7.5))
+    assert "1.2 ms (median), 7.5 ms" in run("evaluate", copy, "--times")
+    card = read_file(copy, "MODEL_CARD.md").decode()
+    assert "One bar decodes in 1.2 ms (median) and 7.5 ms (99th percentile)" in card
+    before, after = load_bundle(bundle).manifest, load_bundle(copy).manifest
+    assert {n for n in before.files if before.files[n] != after.files[n]} == {"MODEL_CARD.md"}
+    assert msgspec.structs.replace(after, files=before.files) == before
+
+
+def test_the_bundle_says_where_its_loops_lie(bundle: Path) -> None:
+    manifest = load_bundle(bundle).manifest
+    assert manifest.density is not None
+    assert manifest.density.components == 1
+    for title in ("new loops", "real: training loops", "## Knobs"):
+        assert title in read_file(bundle, "MODEL_CARD.md").decode()
+
+
+def test_evaluating_without_data_is_refused_with_a_hint(bundle: Path) -> None:
+    with pytest.raises(UsageError, match=r"--data .* or ask for --times"):
+        run("evaluate", bundle)

@@ -53,6 +53,9 @@ class Graph(Struct, frozen=True, forbid_unknown_fields=True):
     outputs: tuple[Tensor, ...]
 
 
+Curve = tuple[tuple[float, float], ...]
+
+
 class Output(Struct, frozen=True):
     """A part that the model plays.
 
@@ -61,12 +64,16 @@ class Output(Struct, frozen=True):
         codec: How its tokens are read, ``melody-90`` for MusicVAE's 90 classes.
         classes: Size of the vocabulary.
         state_size: Numbers of the decoder's state that are this part's; 0 where it is the only part: all of them.
+        played: For each extra of the codec what a decoded value is played as, (decoded, played) by rising decoded
+            values, linear in between; empty: as it is decoded. A decoder that learnt to err little answers the mean of
+            what may be, which is flatter than what people play; such a curve gives the spread back. 0 stays 0.
     """
 
     part: Identifier
     codec: str
     classes: Count
     state_size: Annotated[int, Meta(ge=0, le=1_000_000)] = 0
+    played: tuple[Curve, ...] = ()
 
 
 class Sampling(Struct, frozen=True):
@@ -98,6 +105,9 @@ class Attribute(Struct, frozen=True):
         curve: (fader 0..1, offset along the direction) by rising fader, from 0 to 1.
         rest: Fader position with offset 0.
         output: The part whose fader it is; empty where the model plays one part.
+        low: What fader 0 stands for: the 5th percentile over held-out loops of what codecs/attributes.py measures, in
+            its units; None: not known.
+        high: What fader 1 stands for: the 95th percentile.
     """
 
     name: Identifier
@@ -105,6 +115,8 @@ class Attribute(Struct, frozen=True):
     curve: tuple[tuple[float, float], ...]
     rest: float = 0.5
     output: str = ""
+    low: float | None = None
+    high: float | None = None
 
 
 class ParityReport(Struct, frozen=True):

@@ -1,8 +1,9 @@
 """Whether the sizes that a manifest gives agree: its graphs, its sizes, its codec."""
 
+from itertools import pairwise
 from typing import Final
 
-from autoloops_engine.bundle.manifest import Graph, GraphName, Manifest, Output, Tensor, bar_graph
+from autoloops_engine.bundle.manifest import Curve, Graph, GraphName, Manifest, Output, Tensor, bar_graph
 from autoloops_engine.codecs.registry import codec_named
 
 _WHOLE_NUMBERS: Final = frozenset({"previous", "tokens"})
@@ -20,6 +21,12 @@ def misfit(manifest: Manifest) -> str | None:
         codec = codec_named(output.codec)
         if output.classes != codec.classes:
             return f"it has {output.classes} classes, and {codec.name} has {codec.classes}"
+        if output.played and len(output.played) != len(codec.extras):
+            return (
+                f"it has {len(output.played)} curves of {output.part}, and {codec.name} has {len(codec.extras)} extras"
+            )
+        if not all(_is_curve(curve) for curve in output.played):
+            return f"{output.part} is to be played along a curve that does not rise from point to point within -1 to 1"
     if manifest.kind == "flat" and manifest.embedding_size != manifest.latent_size:
         return f"its embeddings have {manifest.embedding_size} numbers, and its latent points {manifest.latent_size}"
     for name, (inputs, outputs) in expected(manifest).items():
@@ -27,6 +34,12 @@ def misfit(manifest: Manifest) -> str | None:
         if fault:
             return f"the graph {name} has {fault}"
     return None
+
+
+def _is_curve(curve: Curve) -> bool:
+    # Written so that not-a-number fails too.
+    within = all(abs(number) <= 1 for point in curve for number in point)
+    return within and len(curve) >= 2 and all(a[0] < b[0] and a[1] <= b[1] for a, b in pairwise(curve))
 
 
 def starts_of(manifest: Manifest) -> int:

@@ -4,6 +4,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import onnxruntime
 
 from autoloops_engine.bundle.load import Bundle, load_bundle
@@ -31,7 +32,10 @@ class OnnxDecoder:
         self._outputs = {
             name: [tensor.name for tensor in graph.outputs] for name, graph in bundle.manifest.graphs.items()
         }
-
+        self._played = {
+            bar_graph(bundle.manifest, output.part): tuple(np.array(curve, np.float32).T for curve in output.played)
+            for output in bundle.manifest.outputs
+        }
         # All bars of a loop, and all parts that share a latent point, begin with the same answer.
         self._last_start: tuple[bytes, LoopStart] | None = None
 
@@ -68,7 +72,8 @@ class OnnxDecoder:
         """See :meth:`Decoder.bar`; ``output`` names the part where the model plays several."""
         name = bar_graph(self._manifest, output)
         tokens, states, logits, *extras = self._run(name, state, embedding, previous, temperature, noise, bias)
-        return DecodedSteps(tokens, states, logits, tuple(extras))
+        curves = self._played[name] or (None,) * len(extras)
+        return DecodedSteps(tokens, states, logits, tuple(map(_played, extras, curves)))
 
     def _run(self, name: GraphName, *inputs: Floats | Tokens) -> Sequence[Any]:
         tensors = self._manifest.graphs[name].inputs
@@ -79,6 +84,14 @@ class OnnxDecoder:
             # onnxruntime documents no exception types; whatever it raises, the graph did not run.
             raise ModelError(f"The {name} graph of {self._manifest.name} failed: {_first_line(error)}.") from error
         return outputs
+
+
+def _played(extra: Floats, curve: Floats | None) -> Floats:
+    """What decoded values are played as; see :attr:`Output.played`."""
+    if curve is None:
+        return extra
+    decoded, played = curve
+    return np.where(extra == 0, extra, np.interp(extra, decoded, played).astype(np.float32))
 
 
 def open_decoder(path: Path) -> OnnxDecoder:

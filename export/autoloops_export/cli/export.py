@@ -34,12 +34,19 @@ LABELS = {
     "kl": "KL, nats a loop",
     "active_dimensions": "active dimensions",
     "nearest_neighbour": "baseline: the likest training window",
-    "prior_overlap": "prior samples: least overlap with test loops",
+    "prior_overlap": "new loops: least overlap with test loops",
     "midpoint_overlap": "midpoints: least overlap with test loops",
-    "copies": "prior samples that are training windows",
-    "empty": "prior samples that are empty",
+    "train_overlap": "... of the training loops themselves",
+    "valid_overlap": "... of the validation loops",
+    "copies": "new loops that are training windows",
+    "empty": "new loops that are empty",
+    "midpoint_copies": "midpoints that are training windows",
+    "midpoint_empty": "midpoints that are empty",
     "path_change": "steps that change along a path of nine points",
+    "knob_dead_zone": "longest dead zone of a knob's travel",
+    "knob_unevenness": "most over least change in a tenth of a knob's travel",
 }
+OVERLAPS = ("prior_overlap", "midpoint_overlap", "train_overlap", "valid_overlap")
 
 
 class Keep(StrEnum):
@@ -149,33 +156,50 @@ def _name(own: str) -> str:
 
 def evaluate(
     bundle: Annotated[str, typer.Argument(metavar="BUNDLE", help="An installed bundle's name, or a folder or zip.")],
-    data: Annotated[Path, typer.Option(help="Prepared windows; the test tunes are measured.")],
+    data: Annotated[Path | None, typer.Option(help="Prepared windows; the test tunes are measured.")] = None,
     json: Annotated[
         Path | None, typer.Option(help="Where to write the figures; default: NAME.evaluation.json.")
     ] = None,
     seed: Annotated[int, typer.Option(help="Of posterior samples and noise.")] = 0,
+    times: Annotated[
+        bool,
+        typer.Option("--times", help="Only time the decoding of a bar on this machine, and write it into the card."),
+    ] = False,
 ) -> None:
     """Measure a bundle on held-out tunes, through its graphs."""
     from autoloops_engine.bundle.installed import find_bundle
-    from autoloops_engine.inference.onnx_decoder import open_decoder
-    from autoloops_export.data.windows import load_dataset
-    from autoloops_export.evaluation.parts import as_accuracy, measure_parts
 
-    decoder = open_decoder(find_bundle(bundle))
+    path = find_bundle(bundle)
+    if times:
+        from autoloops_export.evaluation.times import refresh_times
+
+        p50_ms, p99_ms = refresh_times(path)
+        typer.echo(f"One bar decodes in {p50_ms:.1f} ms (median), {p99_ms:.1f} ms (99th percentile); its card says so.")
+        return
+    if data is None:
+        raise UsageError("Give with --data the prepared windows to measure on, or ask for --times.")
+    name, figures = _measured(path, data, seed)
+    target = json or Path(f"{name}.evaluation.json")
+    _write(target, name, figures)
+    Console().print(f"The figures are in {target}.", markup=False)
+
+
+def _measured(bundle: Path, data: Path, seed: int) -> tuple[str, dict[str, Any]]:
+    """The bundle's name and all its figures, which are shown too."""
+    from autoloops_engine.inference.onnx_decoder import open_decoder
+    from autoloops_engine.latent import latent_space
+    from autoloops_export.data.windows import load_dataset
+    from autoloops_export.evaluation.parts import as_accuracy, measure_bundle
+
+    decoder = open_decoder(bundle)
     console = Console()
     with console.status("measuring") as status:
-        measured = measure_parts(decoder, load_dataset(data), seed, lambda word: status.update(word))
-    name = decoder.manifest.name
+        knobs = latent_space(decoder.manifest).knobs
+        measured = measure_bundle(decoder, knobs, load_dataset(data), seed, lambda word: status.update(word))
     figures = as_accuracy(measured)
-    console.print(_table(name, figures))
-    overlaps = {}
-    for part, (_, samples) in measured.items():
-        own = "" if len(measured) == 1 else f"{part}/"
-        overlaps[f"{own}prior_overlaps"] = samples.prior_overlap
-        overlaps[f"{own}midpoint_overlaps"] = samples.midpoint_overlap
-    target = json or Path(f"{name}.evaluation.json")
-    _write(target, name, figures | overlaps)
-    console.print(f"The figures are in {target}.", markup=False)
+    console.print(_table(decoder.manifest.name, figures))
+    overlaps = {part: {name: getattr(each.samples, name) for name in OVERLAPS} for part, each in measured.parts.items()}
+    return decoder.manifest.name, {**figures, "overlaps": overlaps, "knobs": measured.knobs}
 
 
 def _write(target: Path, name: str, figures: dict[str, Any]) -> None:

@@ -3,15 +3,13 @@
 import copy
 import re
 import tempfile
-import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
 from typing import Final, Self, cast
 
 import msgspec
-import numpy as np
 import safetensors.torch
 from torch import Tensor, nn
 
@@ -28,18 +26,21 @@ from autoloops_engine.bundle.manifest import (
     ParityReport,
 )
 from autoloops_engine.bundle.write import write_bundle
+from autoloops_engine.density import density_of
 from autoloops_engine.errors import UsageError
 from autoloops_engine.inference.decoder import Decoder
 from autoloops_engine.inference.onnx_decoder import OnnxDecoder, open_decoder
-from autoloops_engine.inference.requests import DecodeRequest, decode
 from autoloops_engine.inference.views import views_of
+from autoloops_engine.latent import latent_space
 from autoloops_engine.units import STEPS_PER_BAR
 from autoloops_export.attributes import fit_attributes
 from autoloops_export.data.roles import ROLES
 from autoloops_export.data.windows import Dataset, DatasetManifest
+from autoloops_export.density import density_for
 from autoloops_export.evaluation.figures import measure
-from autoloops_export.evaluation.loops import loops_of, parts_of
-from autoloops_export.evaluation.parts import as_accuracy, measure_parts, spread
+from autoloops_export.evaluation.loops import LoopSet, loops_of, parts_of
+from autoloops_export.evaluation.parts import as_accuracy, measure_bundle, spread
+from autoloops_export.evaluation.times import CARD, decode_ms
 from autoloops_export.knobs import rank_knobs
 from autoloops_export.models.config import ModelConfig
 from autoloops_export.models.registry import CheckpointCard, load_card, load_model
@@ -52,10 +53,9 @@ from autoloops_export.onnx.parity import check_parity, merged, require_parity
 from autoloops_export.onnx.parts import PartModel, TorchJoint, joint_graphs, part_shapes
 from autoloops_export.onnx.reference import TorchDecoder
 from autoloops_export.onnx.storage import Storage, rounded
+from autoloops_export.touch import fit_touch
 
-CARD: Final = "MODEL_CARD.md"
 WEIGHTS: Final = "weights.safetensors"
-TIMED_BARS: Final = 500
 
 Say = Callable[[str], None]
 
@@ -161,12 +161,15 @@ def export_bundle(plan: ExportPlan, say: Say) -> Manifest:
     draft = _draft(plan, subject)
     files = {draft.graphs[name].file: content for name, content in graphs.items()}
     files[WEIGHTS] = safetensors.torch.save(_halves(subject.module.state_dict()))
-    with tempfile.TemporaryDirectory() as scratch:
-        write_bundle(Path(scratch) / "draft", draft, files)
-        decoder = open_decoder(Path(scratch) / "draft")
-    measured, card = _measured(plan, draft, decoder, subject, say)
+    measured, card = _measured(plan, draft, files, subject, say)
     files[CARD] = card.encode()
     return write_bundle(plan.out, measured, files)
+
+
+def _opened(draft: Manifest, files: Mapping[str, bytes]) -> OnnxDecoder:
+    with tempfile.TemporaryDirectory() as scratch:
+        write_bundle(Path(scratch) / "draft", draft, files)
+        return open_decoder(Path(scratch) / "draft")
 
 
 def shapes_of(config: ModelConfig) -> tuple[ModelShape, ...]:
@@ -249,11 +252,14 @@ def _halves(weights: dict[str, Tensor]) -> dict[str, Tensor]:
 
 
 def _measured(
-    plan: ExportPlan, draft: Manifest, decoder: OnnxDecoder, subject: _Subject, say: Say
+    plan: ExportPlan, draft: Manifest, files: Mapping[str, bytes], subject: _Subject, say: Say
 ) -> tuple[Manifest, str]:
     """The finished manifest, without files, and the card."""
+    decoder = _opened(draft, files)
     parity = _parity(subject, decoder, plan.points, say)
     require_parity(parity)
+    if plan.dataset is not None:
+        draft, decoder = _fitted(draft, files, loops_of(plan.dataset.splits["train"]), say)
     held_out = None if plan.dataset is None else loops_of(plan.dataset.splits["valid"])
     knobs, ranking = rank_knobs(decoder, held_out, progress=say)
     complete, on_data = msgspec.structs.replace(draft, parity=parity, knobs=knobs), None
@@ -267,6 +273,19 @@ def _measured(
         on_data=on_data,
     )
     return complete, model_card(complete, facts)
+
+
+def _fitted(draft: Manifest, files: Mapping[str, bytes], train: LoopSet, say: Say) -> tuple[Manifest, OnnxDecoder]:
+    """The manifest with what velocities and offsets are played as and with where loops lie, and it opened."""
+    say("comparing velocities and timing")
+    decoder, outputs = _opened(draft, files), []
+    for output, (part, view) in zip(draft.outputs, views_of(decoder).items(), strict=True):
+        played = fit_touch(view, parts_of(draft, train)[part])
+        outputs.append(msgspec.structs.replace(output, played=played))
+    draft = msgspec.structs.replace(draft, outputs=tuple(outputs))
+    density = density_for(_opened(draft, files), train, say)
+    draft = msgspec.structs.replace(draft, density=density_of(density))
+    return draft, _opened(draft, files)
 
 
 def _parity(subject: _Subject, decoder: OnnxDecoder, points: int, say: Say) -> ParityReport:
@@ -285,7 +304,7 @@ def _on_data(
     """The manifest with attributes and figures, and what the card says of them, part by part."""
     test = spread(loops_of(dataset.splits["test"]), draft)
     held_out = parts_of(draft, loops_of(dataset.splits["valid"]))
-    measured = measure_parts(decoder, dataset, 0, say)
+    measured = measure_bundle(decoder, latent_space(draft).knobs, dataset, 0, say)
     attributes: list[Attribute] = []
     facts: dict[str, DataFacts] = {}
     for part, view in views_of(decoder).items():
@@ -295,24 +314,12 @@ def _on_data(
         attributes += [msgspec.structs.replace(each, output=part if several else "") for each in found]
         say(f"measuring what storage costs {part}")
         facts[part] = DataFacts(
-            figures=measured[part].figures,
+            figures=measured.parts[part].figures,
             trained=measure(trained[part], own),
             attributes=reports,
-            samples=measured[part].samples,
+            samples=measured.parts[part].samples,
+            knobs=measured.knobs,
             data=dataset.manifest,
         )
     complete = msgspec.structs.replace(draft, attributes=tuple(attributes), accuracy=as_accuracy(measured))
     return complete, facts
-
-
-def decode_ms(decoder: OnnxDecoder, bars: int = TIMED_BARS) -> tuple[float, float]:
-    """Median and 99th percentile of decoding one bar of all parts, in milliseconds, noise included."""
-    rng = np.random.default_rng(0)
-    durations = []
-    for seed in range(bars):
-        z = rng.standard_normal(decoder.manifest.latent_size).astype(np.float32)
-        began_ns = time.monotonic_ns()
-        for view in views_of(decoder).values():
-            decode(view, DecodeRequest("", 0, z, 0, seed))
-        durations.append((time.monotonic_ns() - began_ns) / 1e6)
-    return float(np.percentile(durations, 50)), float(np.percentile(durations, 99))

@@ -9,7 +9,8 @@ from autoloops_export.attributes import AttributeReport
 from autoloops_export.data.windows import DatasetManifest
 from autoloops_export.evaluation.figures import DrumFigures, LineFigures
 from autoloops_export.evaluation.samples import SampleFigures
-from autoloops_export.knobs import Ranking
+from autoloops_export.evaluation.times import times_line
+from autoloops_export.knobs import KnobReport, Ranking
 from autoloops_export.models.config import CONDUCTED
 from autoloops_export.models.registry import CheckpointCard
 from autoloops_export.onnx.storage import Storage
@@ -49,6 +50,7 @@ class DataFacts:
         trained: The same from PyTorch with the weights as trained: what storage costs.
         attributes: What the attribute faders do.
         samples: What made-up loops are like.
+        knobs: What the first knobs do, to all parts together.
         data: The prepared windows.
     """
 
@@ -56,6 +58,7 @@ class DataFacts:
     trained: LineFigures | DrumFigures
     attributes: tuple[AttributeReport, ...]
     samples: SampleFigures
+    knobs: tuple[KnobReport, ...]
     data: DatasetManifest
 
 
@@ -87,13 +90,14 @@ def model_card(manifest: Manifest, facts: CardFacts) -> str:
         texts.append(_measured(manifest, on_data))
     texts += [_samples(data.samples, part if several else "") for part, data in on_data.items()]
     texts.append(_graphs(manifest, facts))
+    if on_data:
+        texts.append(_knobs(next(iter(on_data.values())).knobs))
     texts += [_attributes(data.attributes, part if several else "") for part, data in on_data.items()]
     texts.append(_data(manifest, next(iter(on_data.values())).data) if on_data else NOTHING_MEASURED)
     return "\n".join(text for text in texts if text)
 
 
 def _head(manifest: Manifest, facts: CardFacts) -> str:
-    p50, p99 = facts.decode_ms
     names = [output.part for output in manifest.outputs]
     plays = DRUMS_TOO if manifest.outputs[0].codec == DRUMS.name else LINES
     if len(names) > 1:
@@ -104,8 +108,7 @@ def _head(manifest: Manifest, facts: CardFacts) -> str:
 
 - Loops of {manifest.bars} bars, {manifest.steps_per_bar} steps a bar, 4/4; {manifest.latent_size} latent dimensions.
 {_origin(facts.origin)}
-- One bar {"of all parts " if len(names) > 1 else ""}decodes in {p50:.1f} ms (median) and {p99:.1f} ms (99th percentile)
-  on one thread of the exporting machine.
+{times_line(manifest, *facts.decode_ms)}
 - {plays}
 """
 
@@ -236,20 +239,42 @@ def _exceptions(exceptions: tuple[str, ...]) -> str:
 
 def _samples(samples: SampleFigures, part: str) -> str:
     rows = "\n".join(
-        f"| {name} | {value:.3f} | {samples.midpoint_overlap[name]:.3f} |"
+        f"| {name} | {value:.3f} | {samples.midpoint_overlap[name]:.3f} "
+        f"| {samples.train_overlap[name]:.3f} | {samples.valid_overlap[name]:.3f} |"
         for name, value in samples.prior_overlap.items()
     )
     return f"""## Made-up loops{f": {part}" if part else ""}
 
-Overlap of distributions with those of test loops, temperature 1 (1: identical).
+Overlap of distributions with those of test loops, temperature 1 (1: identical). New loops are drawn as `fire new` draws
+them. Real loops show how far tunes differ: nothing that was learnt from the training loops alone can be expected to
+overlap more with the test tunes than these do.
 
-| | prior samples | half-way between two test loops |
-|--|--|--|
+| | new loops | half-way between two test loops | real: training loops | real: validation loops |
+|--|--|--|--|--|
 {rows}
 
-- Prior samples that are a training window: {samples.copies:.1%}; empty ones: {samples.empty:.1%}.
+- New loops that are a training window: {samples.copies:.1%}; empty ones: {samples.empty:.1%}. Of those half-way:
+  {samples.midpoint_copies:.1%} and {samples.midpoint_empty:.1%}.
 - On a path of nine points between two test loops {samples.path_change:.1%} of the steps change from point to point;
   {samples.path_monotone:.0%} of the moves do not lead back towards the start.
+"""
+
+
+def _knobs(reports: tuple[KnobReport, ...]) -> str:
+    rows = "\n".join(
+        f"| {number} | {r.whole:.1f} | {r.dead_zone:.1%} | " + " | ".join(f"{share:.0%}" for share in r.tenths) + " |"
+        for number, r in enumerate(reports, 1)
+    )
+    tenths = " | ".join(f"{i}" for i in range(1, 11))
+    return f"""## Knobs
+
+The first {len(reports)}, turned from end to end on test loops at temperature 0: steps of a loop that change on the way,
+the longest stretch of the travel over which next to nothing changes (less than a tenth of an even share), and how much
+of the change falls on each tenth of the travel (even: 10%).
+
+| knob | change | dead | {tenths} |
+|--|--|--|{"--|" * 10}
+{rows}
 """
 
 
