@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 import numpy.typing as npt
 
-from autoloops_engine.bundle.manifest import KNOB_REST, Manifest
+from autoloops_engine.bundle.manifest import KNOB_REST, Attribute, Manifest
 from autoloops_engine.density import Mixture, mixture_of
 from autoloops_engine.philox import Stream, normal
 from autoloops_engine.units import MAX_COORDINATE
@@ -34,12 +34,14 @@ class Fader:
         positions: Control positions by rising value, from 0 to 1.
         offsets: Offset along the direction at each of them, linear in between.
         rest: The position with offset 0.
+        span: Of attributes: what is measured at positions 0 and 1; None: nobody knows.
     """
 
     direction: Vector
     positions: tuple[float, ...]
     offsets: tuple[float, ...]
     rest: float = KNOB_REST
+    span: tuple[float, float] | None = None
 
     def offset(self, position: float) -> Vector:
         """What the control adds to the latent point."""
@@ -113,7 +115,7 @@ def latent_space(manifest: Manifest, output: str = "", family: str = "") -> Late
         knobs = [Fader(_frozen(axis), (0.0, KNOB_REST, 1.0), (-reach, 0.0, reach)) for axis in axes]
     faders = {
         (a.output, a.name): Fader(
-            _frozen(np.array(a.direction)), tuple(p for p, _ in a.curve), tuple(o for _, o in a.curve), a.rest
+            _frozen(np.array(a.direction)), tuple(p for p, _ in a.curve), tuple(o for _, o in a.curve), a.rest, _span(a)
         )
         for a in manifest.attributes
     }
@@ -161,6 +163,17 @@ class LatentPoint:
         """Position of an attribute fader; ValueError when the model has none such."""
         key = self._key(name)
         return self.attributes.get(key, self.space.fader(key).rest)
+
+    def own_attributes(self) -> dict[str, float]:
+        """By name, the positions of this part's attribute faders that are off their rest."""
+        named = ((self.space.name(key), position) for key, position in sorted(self.attributes.items()))
+        return {name: position for name, position in named if name is not None}
+
+    def without_own_attributes(self) -> "LatentPoint":
+        """The point with the attribute faders of this part at rest; all else stays."""
+        return replace(
+            self, attributes={key: at for key, at in self.attributes.items() if self.space.name(key) is None}
+        )
 
     def seen_in(self, space: LatentSpace) -> "LatentPoint":
         """The same point as another part of the same model sees it."""
@@ -263,6 +276,11 @@ def slerp(a: npt.ArrayLike, b: npt.ArrayLike, amount: float) -> Vector:
     if sine < 1e-6:
         return np.asarray((1.0 - amount) * start + amount * end)
     return np.asarray((np.sin((1.0 - amount) * angle) * start + np.sin(amount * angle) * end) / sine)
+
+
+def _span(attribute: Attribute) -> tuple[float, float] | None:
+    low, high = attribute.low, attribute.high
+    return None if low is None or high is None else (low, high)
 
 
 def _frozen(vector: Vector) -> Vector:

@@ -192,6 +192,9 @@ def test_a_damaged_manifest_says_so(bundle: Path, text: str) -> None:
     refuses(bundle, "damaged manifest.json")
 
 
+ATTRIBUTE: dict[str, Any] = {"name": "density", "direction": [1.0] * 4, "curve": [[0, -1], [0.5, 0], [1, 1]]}
+
+
 @pytest.mark.parametrize(
     ("changes", "sentence"),
     [
@@ -202,6 +205,7 @@ def test_a_damaged_manifest_says_so(bundle: Path, text: str) -> None:
         ({"knobs": [{"direction": [1.0], "curve": [[0, -1], [0.5, 0], [1, 1]]}]}, "knob 1 has 1 coord"),
         ({"knobs": [{"direction": [1.0] * 4, "curve": [[0, -1], [0.5, 0]]}]}, "from 0 to 1"),
         ({"knobs": [{"direction": [1.0] * 4, "curve": [[0, -1], [0.5, 1], [1, 2]]}]}, "not 0 at rest"),
+        ({"attributes": [ATTRIBUTE | {"low": 8.0, "high": 2.0}]}, "attribute density has a range that does not rise"),
     ],
 )
 def test_a_manifest_that_contradicts_itself_is_refused(bundle: Path, changes: dict[str, Any], sentence: str) -> None:

@@ -29,6 +29,7 @@ from autoloops_bridges.processes.wire import Wire
 from autoloops_bridges.record.archive import Archive
 from autoloops_bridges.view.views import Scene, View, open_view
 from autoloops_engine.errors import AutoLoopsError
+from autoloops_engine.inference.levers import Found
 from autoloops_engine.inference.requests import Decoded, Failed
 from autoloops_engine.inference.worker import InferenceWorker
 from autoloops_engine.messages import (
@@ -95,8 +96,8 @@ class MainProcess:
         self._controllers = Controllers(born.options, midi, self._tell_learning)
         console = Console(osc, self._controllers.learner, self._controllers.touched)
         self._edge = OscEdge(console, self._clock, static, lambda: flat(self._figures()))
-        self._answers: deque[Decoded | Failed] = deque()
-        self._worker = InferenceWorker(self._on_answer, monotonic_us)
+        self._answers: deque[Decoded | Failed | Found] = deque()
+        self._worker = InferenceWorker(self._on_answer, monotonic_us, self._on_answer)
         self._loader = ModelLoader(self._wake_up)
         self._encoder = PhraseEncoder(self._wake_up)
         self._greet_by_us = now_us + _PORTS_PATIENCE_US if born.generation == 0 else None
@@ -244,6 +245,8 @@ class MainProcess:
             self._encoder.submit(phrase, self._part(phrase.part), self._loops())
         for request in self._session.take_requests(now_us):
             self._worker.submit(request)
+        for search in self._session.take_searches(now_us):
+            self._worker.search(search)
         if self._edge.take_listeners_change():
             self._wire.send(encode(SetListeners(self._edge.listeners())))
 
@@ -266,7 +269,7 @@ class MainProcess:
                 # Nobody there, or the network is down: the next one may arrive.
                 continue
 
-    def _on_answer(self, answer: Decoded | Failed) -> None:
+    def _on_answer(self, answer: Decoded | Failed | Found) -> None:
         self._answers.append(answer)
         self._wake_up()
 
@@ -277,7 +280,12 @@ class MainProcess:
             # The bytes that wait will wake the main thread as well.
             return
 
-    def _take_answer(self, answer: Decoded | Failed, now_us: int) -> None:
+    def _take_answer(self, answer: Decoded | Failed | Found, now_us: int) -> None:
+        if isinstance(answer, Found):
+            self._budget.wait_behind(answer.longest_us)
+            self._session.set_budget(self._budget.total_us)
+            self._session.on_found(answer)
+            return
         if isinstance(answer, Decoded):
             self._budget.observe(answer.request.part, answer.decode_us)
             self._stats.decoded(answer.decode_us)

@@ -4,6 +4,7 @@ The engine defines and reads it, export writes it. A reader accepts its own sche
 fields may be added with defaults within a version, anything else is a new version.
 """
 
+import math
 from itertools import pairwise
 from typing import Annotated, Final, Literal
 
@@ -250,6 +251,12 @@ def _contradiction(manifest: Manifest) -> str | None:
             return f"knob {index} has {fault}"
     for attribute in manifest.attributes:
         fault = _fault(attribute.direction, attribute.curve, attribute.rest, manifest.latent_size)
+        if (
+            attribute.low is not None
+            and attribute.high is not None
+            and not 0 < attribute.high - attribute.low < math.inf
+        ):
+            fault = "a range that does not rise"
         if fault:
             return f"the attribute {attribute.name} has {fault}"
     fault = None if manifest.density is None else density_fault(manifest.density, manifest.latent_size)

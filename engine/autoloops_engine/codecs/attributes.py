@@ -20,7 +20,7 @@ Measure = Callable[[Whole, Extras], Numbers]
 
 # Metrical weights of the sixteen steps (Longuet-Higgins and Lee, "The rhythmic interpretation of monophonic music",
 # 1984): each halving of the bar is one weaker.
-_WEIGHTS: Final = np.array([0, -4, -3, -4, -2, -4, -3, -4, -1, -4, -3, -4, -2, -4, -3, -4], dtype=np.float64)
+METRICAL_WEIGHTS: Final = np.array([0, -4, -3, -4, -2, -4, -3, -4, -1, -4, -3, -4, -2, -4, -3, -4], dtype=np.float64)
 
 KICK, SNARE = 0, 1
 HATS: Final = (2, 3)
@@ -35,7 +35,7 @@ def syncopation(onsets: npt.NDArray[np.bool_]) -> Numbers:
     loops, steps = onsets.shape
     total, strongest = np.zeros(loops), np.full(loops, -np.inf)
     for step in reversed(range(steps)):
-        weight = _WEIGHTS[step % STEPS_PER_BAR]
+        weight = METRICAL_WEIGHTS[step % STEPS_PER_BAR]
         struck = onsets[:, step]
         total += np.where(struck, np.maximum(strongest - weight, 0), 0)
         strongest = np.where(struck, -np.inf, np.maximum(strongest, weight))
@@ -125,6 +125,9 @@ DRUM_ATTRIBUTES: Final[dict[str, Measure]] = {
     "loudness": _loudness,
     "swing": _swing,
 }
+
+# Whole numbers of events, told a bar.
+COUNTED: Final = frozenset({"density", "kick", "snare", "hats", "toms"})
 
 
 def attributes_of(codec: str) -> dict[str, Measure]:

@@ -17,6 +17,8 @@ UNSETTLED_MARGIN: Final = 1.5
 # What fewer decodes tell is not worth keeping for the next session.
 KEPT_DECODES: Final = 256
 UNKNOWN_BUDGET_US: Final = 50_000
+# No part can have this name.
+_SEARCH: Final = "/search"
 
 
 class DecodeBudget:
@@ -47,6 +49,12 @@ class DecodeBudget:
         """Takes in the duration of a decode; of an unknown part nothing is learnt."""
         if part in self._parts:
             self._parts[part].observe(decode_us)
+
+    def wait_behind(self, run_us: int) -> None:
+        """A bar may come while a search runs the model, which it cannot interrupt: that wait belongs to the budget."""
+        if _SEARCH not in self._parts:
+            self.add(_SEARCH, cached_us=run_us)
+        self.observe(_SEARCH, run_us)
 
     def part_us(self, part: str) -> int:
         """The budget of one part alone.

@@ -10,6 +10,7 @@ from typing import Final
 
 from autoloops_engine.codecs.registry import LoopSteps
 from autoloops_engine.constraints.harmony import Harmony
+from autoloops_engine.inference.levers import Found, SearchRequest
 from autoloops_engine.inference.requests import Decoded, DecodeRequest, Failed
 from autoloops_engine.messages import (
     Adopt,
@@ -71,6 +72,7 @@ class Session:
         self._undo = Undo()
         self._controls: deque[tuple[Target, Values, int]] = deque(maxlen=_CONTROLS_KEPT)
         self._paced_us: int | None = None
+        self._search_us: int | None = None
 
     @property
     def seed(self) -> int:
@@ -137,6 +139,19 @@ class Session:
         requests, self._requests = self._requests, []
         return requests
 
+    def take_searches(self, now_us: int) -> list[SearchRequest]:
+        """What to search for since the last call."""
+        due = {part: part.honest.due_us(part.next_loop(), now_us) for part in self._parts.values() if part.has_faders}
+        self._search_us = min((each for each in due.values() if each is not None and each > now_us), default=None)
+        asked = (part for part, due_us in due.items() if due_us is not None and due_us <= now_us)
+        return [part.honest.ask(part.next_loop()) for part in asked]
+
+    def on_found(self, found: Found) -> None:
+        """Take in what a search found."""
+        part = self._parts[found.request.part]
+        if part.found(found):
+            self._stage.touch(Target("z", part.name))
+
     def set_budget(self, budget_us: int) -> None:
         """The decode budget of a bar, in microseconds."""
         self._stage.budget_us = budget_us
@@ -179,8 +194,8 @@ class Session:
         verbs.start_if_ready(self._stage, now_us)
 
     def next_deadline_us(self) -> int | None:
-        """When ``advance`` and ``take_requests`` have to be called next; None while nothing can become due."""
-        deadlines_us = (self._stage.start_by_us, self._paced_us)
+        """When ``advance`` and the two that take requests have to be called next; None: nothing becomes due."""
+        deadlines_us = (self._stage.start_by_us, self._paced_us, self._search_us)
         return min((deadline_us for deadline_us in deadlines_us if deadline_us is not None), default=None)
 
     def take_wishes(self) -> dict[str, str]:

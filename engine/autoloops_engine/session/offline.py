@@ -10,7 +10,9 @@ from typing import Final
 
 from autoloops_engine.errors import ModelError
 from autoloops_engine.inference.decoder import Decoder
+from autoloops_engine.inference.levers import Found, SearchRequest
 from autoloops_engine.inference.requests import Decoded, DecodeRequest, Failed, decode
+from autoloops_engine.inference.search import search
 from autoloops_engine.messages import EndAfter, Ended, FromPlayer, Frozen
 from autoloops_engine.player.core import Player
 from autoloops_engine.player.events import Event
@@ -29,6 +31,7 @@ class Performance:
         decoders: A decoder for each of its parts.
         tempo_bpm: The session's tempo.
         decode_us: How long a decode is to take on the fake clock.
+        search_us: How long a search for honest faders is to take on it.
         lead_us: How far ahead the one sink wants its events.
     """
 
@@ -39,6 +42,7 @@ class Performance:
         tempo_bpm: float,
         *,
         decode_us: Callable[[DecodeRequest], int] = lambda request: 0,
+        search_us: int = 0,
         lead_us: int = 0,
     ) -> None:
         self.session = session
@@ -48,6 +52,8 @@ class Performance:
         self.heard: list[FromPlayer] = []
         self.decoders = dict(decoders)
         self._decode_us = decode_us
+        self._search_us = search_us
+        self._searching: list[tuple[int, SearchRequest]] = []
         self._busy_until_us = 0
         self._waiting: dict[str, DecodeRequest] = {}
         self._running: list[tuple[int, int, DecodeRequest]] = []
@@ -67,7 +73,8 @@ class Performance:
             self.heard += reports
             requests = self.session.take_requests(self.now_us)
             self._waiting |= {request.part: request for request in requests}
-            if not self._work() and not messages and not reports and not requests:
+            searched = self._search()
+            if not self._work() and not messages and not reports and not requests and not searched:
                 return
 
     def run_until(self, until_us: int) -> None:
@@ -83,6 +90,7 @@ class Performance:
     def _next_deadline_us(self) -> int | None:
         deadlines_us = [self.player.next_deadline_us(), self.session.next_deadline_us()]
         deadlines_us += [due_us for due_us, _, _ in self._running[:1]]
+        deadlines_us += [due_us for due_us, _ in self._searching]
         return min((deadline_us for deadline_us in deadlines_us if deadline_us is not None), default=None)
 
     def _work(self) -> bool:
@@ -98,6 +106,26 @@ class Performance:
             heapq.heappush(self._running, (self.now_us + self._decode_us(request), request.ticket, request))
             worked = True
         return worked
+
+    def _search(self) -> bool:
+        """Searches beside the bars."""
+        requests = self.session.take_searches(self.now_us)
+        self._searching += [(self.now_us + self._search_us, request) for request in requests]
+        due = [request for due_us, request in self._searching if due_us <= self.now_us]
+        self._searching = [each for each in self._searching if each[0] > self.now_us]
+        for request in due:
+            self.session.on_found(self._found(request))
+        return bool(due)
+
+    def _found(self, request: SearchRequest) -> Found:
+        try:
+            running = search(self.decoders[request.part], request)
+            while True:
+                next(running)
+        except StopIteration as done:
+            return Found(request, done.value)
+        except ModelError:
+            return Found(request, None)
 
     def _answer(self, request: DecodeRequest) -> Decoded | Failed:
         try:

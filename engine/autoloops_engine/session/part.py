@@ -7,20 +7,23 @@ import numpy as np
 
 from autoloops_engine.codecs.registry import MELODY, Codec, LoopSteps
 from autoloops_engine.constraints.bias import bar_bias
-from autoloops_engine.constraints.edits import UNLIMITED, limited
 from autoloops_engine.constraints.harmony import Harmony
 from autoloops_engine.inference.decoder import Floats
+from autoloops_engine.inference.levers import Found
 from autoloops_engine.inference.requests import FIRST_PREVIOUS, Decoded, DecodeRequest
+from autoloops_engine.latent import Vector
 from autoloops_engine.messages import Frozen, OfferBar, SetPart, SpliceBar
 from autoloops_engine.session.feel import PartFeel
+from autoloops_engine.session.honest import HonestFaders, Loop
 from autoloops_engine.session.lineup import Lineup
 from autoloops_engine.session.past import Past, PastBar
 from autoloops_engine.session.records import BarRecords
 from autoloops_engine.session.rendering import BarRecord, render
 from autoloops_engine.session.settings import Launch, Settings
+from autoloops_engine.session.shaping import shaped
 from autoloops_engine.session.wanted import Asked, AskedBars, Changes, Slot, Wanted
 from autoloops_engine.time.timeline import bar_of
-from autoloops_engine.units import BAR_UB, STEP_UB, STEPS_PER_BAR
+from autoloops_engine.units import BAR_UB, STEP_UB
 
 
 class PartSession:
@@ -62,6 +65,7 @@ class PartSession:
         self._asked = AskedBars()
         self._done: dict[Slot, Wanted] = {}
         self._harmony = Harmony()
+        self.honest = HonestFaders()
         self.past = Past()
 
     # -- changes ---------------------------------------------------------------------------------------------------
@@ -181,6 +185,7 @@ class PartSession:
         self._records.change_model()
         self.past.clear()
         self._asked.clear()
+        self.honest.clear()
         self._changes.touch(now_us)
 
     def loop_steps(self) -> list[LoopSteps]:
@@ -268,7 +273,7 @@ class PartSession:
         self._done[wanted.slot] = wanted
         before = asked.before
         sounding = None if before is None else before.sounding_at(len(before.steps.tokens))
-        steps = self._within_limits(asked, decoded)
+        steps = shaped(asked, decoded, self._records.last(asked.loop_bar))
         record = self._keep(asked, wanted.after_id, steps, decoded.states, sounding)
         transposed_before = record.transpose if before is None else before.transpose
         bar = render(record, asked.settings, transposed_before)
@@ -303,6 +308,29 @@ class PartSession:
         self._lineup.commit_until(frozen.song_bar * BAR_UB)
         self._lineup.find_splice(self._records.frozen)
 
+    # -- honest faders -----------------------------------------------------------------------------------------------
+
+    def next_loop(self) -> Loop:
+        """The loop as it is decoded from the next bar that is not frozen on."""
+        return self._loop(*self._lineup.at(self._next_bar * BAR_UB), self._next_bar)
+
+    @property
+    def has_faders(self) -> bool:
+        """Whether an attribute fader may be off its rest."""
+        return bool(self.settings.point.attributes or self.launches)
+
+    def z(self) -> Vector:
+        """The latent point as it is decoded, float64 [Z]."""
+        levers = self.honest.levers(self.next_loop())
+        return self.settings.point.z() if levers is None else levers.z(self.settings.point)
+
+    def found(self, found: Found) -> bool:
+        """Takes in what was found; whether the next bar is to be decoded anew."""
+        heard = self.honest.take(found, self.next_loop())
+        if heard:
+            self._changes.renew()
+        return heard
+
     # -- inside ----------------------------------------------------------------------------------------------------
 
     def _remember(self, frozen: Frozen) -> None:
@@ -331,7 +359,8 @@ class PartSession:
             self._lineup.splice = None
         self._done[Slot.SPLICE] = wanted
         step, old = wanted.from_step, asked.before
-        steps, states, sounding = self._within_limits(asked, decoded), decoded.states, None
+        steps = shaped(asked, decoded, self._records.last(asked.loop_bar))
+        states, sounding = decoded.states, None
         if old is not None and step > 0:
             steps = old.steps.spliced(step, steps)
             states = np.concatenate([old.states[:step], decoded.states])
@@ -341,20 +370,11 @@ class PartSession:
         bar = render(record, asked.settings, transposed_before, step)
         return SpliceBar(self.name, wanted.epoch, wanted.song_bar, step * STEP_UB, bar)
 
-    def _within_limits(self, asked: Asked, decoded: Decoded) -> LoopSteps:
-        """The decoded steps, with what is frozen and no more changes than are allowed."""
-        settings, request = asked.settings, decoded.request
-        first, first_loop_step = request.first_step, asked.loop_bar * STEPS_PER_BAR + request.first_step
-        steps = LoopSteps(decoded.tokens, decoded.extras)
-        last = self._records.last(asked.loop_bar)
-        if settings.edits < UNLIMITED and last is not None and not settings.as_heard:
-            bias = None if request.bias is None else request.bias[first:]
-            steps = limited(steps, last.steps.rest(first), decoded.logits, bias, settings.edits)
-        return settings.bounds.with_kept_extras(steps, first_loop_step)
-
     def _ask(self, asked: Asked, ticket: int, origin_bar: int, *, state: Floats | None, previous: int) -> DecodeRequest:
-        self._asked.keep(ticket, asked)
         settings, song_bar = asked.settings, asked.wanted.song_bar
+        loop = self._loop(settings, origin_bar, song_bar)
+        levers = self.honest.levers(loop)
+        self._asked.keep(ticket, asked._replace(levers=levers))
         bias = bar_bias(
             self._codec,
             settings.bounds,
@@ -366,16 +386,23 @@ class PartSession:
         return DecodeRequest(
             self.name,
             ticket,
-            settings.point.z().astype(np.float32),
+            (settings.point.z() if levers is None else levers.z(settings.point)).astype(np.float32),
             asked.loop_bar,
             settings.seed,
-            0 if settings.hold else max(0, (song_bar - origin_bar) // self.length_bars),
+            loop.pass_index,
             settings.temperature,
             state,
             previous,
             asked.wanted.from_step if state is not None else 0,
-            bias,
+            bias if levers is None else levers.bias(bias),
         )
+
+    def _loop(self, settings: Settings, origin_bar: int, song_bar: int) -> Loop:
+        passes = (song_bar - origin_bar) // self.length_bars
+        pass_index = 0 if settings.hold else max(0, passes)
+        first_bar = max(0, origin_bar + passes * self.length_bars)
+        transpose = self._transpose(settings)
+        return Loop(self.name, self._codec, settings, self._harmony, transpose, pass_index, self.length_bars, first_bar)
 
     def _transpose(self, settings: Settings) -> int:
         return settings.shift if self._codec.pitched else 0

@@ -97,9 +97,7 @@ def told_steps(steps: Collection[int]) -> Values:
 PART_VALUES: Final[dict[str, PartValue]] = {
     "z": PartValue(
         lambda part, key: (
-            tuple(float(x) for x in part.settings.point.z())
-            if key is None
-            else (_coordinate(part.settings.point, index(key)),)
+            tuple(float(x) for x in part.z()) if key is None else (_coordinate(part.settings.point, index(key)),)
         ),
         lambda settings, key, values: replace(
             settings,

@@ -4,6 +4,7 @@ from collections import OrderedDict, deque
 from enum import Enum
 from typing import Final, NamedTuple
 
+from autoloops_engine.inference.levers import Levers
 from autoloops_engine.session.rendering import BarRecord
 from autoloops_engine.session.settings import Settings
 
@@ -38,6 +39,7 @@ class Asked(NamedTuple):
     loop_bar: int
     before: BarRecord | None
     settings: Settings
+    levers: Levers | None = None
 
 
 class AskedBars:
@@ -77,8 +79,12 @@ class Changes:
 
     def touch(self, now_us: int) -> None:
         """A control moved at ``now_us``."""
-        self.version += 1
+        self.renew()
         self._since.append((self.version, now_us))
+
+    def renew(self) -> None:
+        """What the controls ask for is known better: no control moved, so nothing can be missed."""
+        self.version += 1
 
     def missed_by(self, version: int, until_us: int) -> bool:
         """Whether a bar made from ``version`` lacks a change that had come by ``until_us``."""

@@ -1,0 +1,145 @@
+"""What was found for the attribute faders of one part, and when to look for it.
+
+While a fader moves the open-loop offset is used, so the music never waits. Once everything that the loop is decoded
+from has stood still for a moment, a search is due; its answer is kept with all of that, so that coming back to a
+setting needs no second search and an answer that comes too late does no harm.
+"""
+
+from collections import OrderedDict
+from collections.abc import Hashable
+from typing import Final, NamedTuple
+
+from autoloops_engine.codecs.registry import Codec
+from autoloops_engine.constraints.bias import bar_bias
+from autoloops_engine.constraints.harmony import Harmony
+from autoloops_engine.inference.levers import Found, Levers, SearchRequest
+from autoloops_engine.session.settings import Settings
+from autoloops_engine.units import US_PER_MS
+
+# A hand on a fader sends values more often than this; two searches a movement are enough.
+STILL_US: Final = 50 * US_PER_MS
+# Bars that are searched: of longer loops the first ones stand for the rest.
+SEARCHED_BARS: Final = 4
+_FOUND_KEPT: Final = 32
+
+
+class Key(NamedTuple):
+    """What a search depends on.
+
+    Attributes:
+        loop: Base, own faders and model: as long as they stay, what was found is better than the open loop.
+        rest: Everything else.
+    """
+
+    loop: Hashable
+    rest: Hashable
+
+
+class Loop(NamedTuple):
+    """The loop of a part as it is about to be decoded.
+
+    Attributes:
+        part: Name of the part.
+        codec: What its classes mean.
+        settings: What it is decoded from.
+        harmony: What it keeps to.
+        transpose: Semitones that are added to what is decoded.
+        pass_index: The pass whose noise it has; 0 while it holds.
+        bars: Bars in the loop.
+        song_bar: The song bar on which this pass of it begins.
+    """
+
+    part: str
+    codec: Codec
+    settings: Settings
+    harmony: Harmony
+    transpose: int
+    pass_index: int
+    bars: int
+    song_bar: int
+
+    def key(self) -> Key | None:
+        """What a search for it depends on; None: nothing is to be searched for."""
+        settings, point = self.settings, self.settings.point
+        moved = point.own_attributes()
+        if settings.as_heard or not any(point.space.attributes[name].span for name in moved):
+            return None
+        motion = None if point.motion is None else point.motion.tobytes()
+        others = (tuple(sorted(point.knobs.items())), tuple(sorted(point.attributes.items())), motion)
+        decoded = (settings.seed, settings.temperature, settings.limits, self.pass_index, self.bars)
+        return Key(
+            (id(point.space), point.base.tobytes(), tuple(moved.items())),
+            (others, decoded, self.harmony if self.codec.pitched else None, self.transpose),
+        )
+
+    def request(self) -> SearchRequest:
+        """What to ask the worker."""
+        settings = self.settings
+        bars = range(min(self.bars, SEARCHED_BARS))
+        biases = tuple(
+            bar_bias(
+                self.codec,
+                settings.limits,
+                self.harmony,
+                transpose=self.transpose,
+                loop_bar=bar,
+                song_bar=self.song_bar + bar,
+            )
+            for bar in bars
+        )
+        return SearchRequest(
+            self.part, self.key(), settings.point, settings.seed, self.pass_index, settings.temperature, biases
+        )
+
+
+class HonestFaders:
+    """The searches of one part and what they found. Sans I/O."""
+
+    def __init__(self) -> None:
+        self._found: OrderedDict[Key, Levers | None] = OrderedDict()
+        self._asked: Key | None = None
+        self._seen: Key | None = None
+        self._still_since_us = 0
+
+    def clear(self) -> None:
+        """The part has another model."""
+        self._found.clear()
+        self._asked = self._seen = None
+
+    def levers(self, loop: Loop) -> Levers | None:
+        """What to do to a loop; None: its faders keep their open-loop offsets.
+
+        Where only knobs, motion, noise or limits moved since the last search, what that found serves until the next.
+        """
+        key = loop.key()
+        if key is None:
+            return None
+        if key in self._found:
+            return self._found[key]
+        return next((self._found[old] for old in reversed(self._found) if old.loop == key.loop), None)
+
+    def due_us(self, loop: Loop, now_us: int) -> int | None:
+        """When a search for a loop is to be asked for; None: none is needed."""
+        key = loop.key()
+        if key != self._seen:
+            self._seen, self._still_since_us = key, now_us
+        if key is None or key == self._asked or key in self._found:
+            return None
+        return self._still_since_us + STILL_US
+
+    def ask(self, loop: Loop) -> SearchRequest:
+        """The search for a loop, which is under way from now on."""
+        request = loop.request()
+        self._asked = request.key
+        return request
+
+    def take(self, found: Found, loop: Loop) -> bool:
+        """Takes in an answer; whether the loop as it is about to be decoded changes by it."""
+        key = found.request.key
+        if key != self._asked:
+            return False
+        self._asked = None
+        self._found[key] = found.levers
+        while len(self._found) > _FOUND_KEPT:
+            self._found.popitem(last=False)
+        return loop.key() == found.request.key
