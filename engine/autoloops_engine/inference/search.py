@@ -215,7 +215,7 @@ class _Search:
 
     def _misses(self, values: dict[str, float]) -> Numbers:
         missed = [abs(values[fader.name] - fader.wanted) / fader.width for fader in self._faders]
-        return np.nan_to_num(np.array(missed), nan=SILENT)
+        return np.asarray(np.nan_to_num(np.array(missed), nan=SILENT), dtype=np.float64)
 
     def _rank(self, misses: Numbers, change: float) -> tuple[int, float]:
         beyond = sum(max(0.0, miss - fader.near) for miss, fader in zip(misses, self._faders, strict=True))

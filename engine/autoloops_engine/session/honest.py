@@ -129,17 +129,16 @@ class HonestFaders:
 
     def ask(self, loop: Loop) -> SearchRequest:
         """The search for a loop, which is under way from now on."""
-        request = loop.request()
-        self._asked = request.key
-        return request
+        self._asked = loop.key()
+        return loop.request()
 
     def take(self, found: Found, loop: Loop) -> bool:
         """Takes in an answer; whether the loop as it is about to be decoded changes by it."""
-        key = found.request.key
-        if key != self._asked:
+        key = self._asked
+        if key is None or found.request.key != key:
             return False
         self._asked = None
         self._found[key] = found.levers
         while len(self._found) > _FOUND_KEPT:
             self._found.popitem(last=False)
-        return loop.key() == found.request.key
+        return loop.key() == key
