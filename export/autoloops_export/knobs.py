@@ -31,7 +31,7 @@ CURVE_POINTS: Final = 20
 LEAST_CHANGE: Final = 1e-3
 LEAST_OF_MORE: Final = 0.25
 CHECKED_KNOBS: Final = 16
-CHECKED_LOOPS: Final = 32
+CHECKED_LOOPS: Final = 64
 # One step is a percent of the travel.
 CHECKED_STEPS: Final = 100
 # A stretch that changes less than this share of what it should, by the mean over the travel, counts as dead.
