@@ -141,3 +141,14 @@ def test_a_point_of_its_own_has_nothing_of_what_was_found() -> None:
     joined.session.set(Z, (0.5, 0.0, 0.0, 0.0), joined.now_us)
     assert z(joined) == [0.5, 0.0, 0.0, 0.0]
     assert joined.session.get(DENSITY) == (0.5,)
+
+
+def test_a_variation_is_near_what_was_found() -> None:
+    joined = performance()
+    joined.session.set(DENSITY, (0.85,), joined.now_us)
+    joined.run_until(joined.now_us + BAR_US)
+    found, base = np.array(z(joined)), np.array(joined.session._parts["melody"].settings.point.base)
+    joined.session.act(Target("fire", "melody"), ("vary", "bar"), joined.now_us)
+    joined.run_until(joined.now_us + 2 * BAR_US)
+    varied = np.array(z(joined))
+    assert np.linalg.norm(varied - found) < np.linalg.norm(varied - base)

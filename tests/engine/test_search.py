@@ -3,7 +3,7 @@
 import queue
 from collections.abc import Generator
 from types import MappingProxyType
-from typing import TypeVar
+from typing import Literal, TypeVar
 
 import msgspec
 import numpy as np
@@ -24,12 +24,15 @@ from autoloops_engine.inference.levers import Found, Levers, SearchRequest
 from autoloops_engine.inference.requests import Decoded, DecodeRequest, Failed, decode
 from autoloops_engine.inference.rollout import Loops, rollout
 from autoloops_engine.inference.search import BATCH, search
+from autoloops_engine.inference.views import views_of
 from autoloops_engine.inference.worker import InferenceWorker
-from autoloops_engine.latent import Fader, LatentSpace, point_at
-from autoloops_engine.testing import StubDecoder, tiny_manifest
+from autoloops_engine.latent import Fader, LatentSpace, latent_space, point_at
+from autoloops_engine.testing import StubDecoder, TrioStub, tiny_manifest, tiny_trio_manifest
 
 T = TypeVar("T")
 SIZE = 4
+# Where a fader does nothing.
+REST = 0.5
 DENSITY_SPAN, PITCH_SPAN = (2.0, 14.0), (54.0, 78.0)
 # What the line stub plays: a pitch for every second one between them.
 LOWEST, PITCHES = 48, 20
@@ -80,7 +83,7 @@ class Kit(StubDecoder):
 
 
 def fader(axis: int, span: tuple[float, float] | None) -> Fader:
-    return Fader(np.eye(SIZE)[axis], (0.0, 0.5, 1.0), (-2.0, 0.0, 2.0), 0.5, span)
+    return Fader(np.eye(SIZE)[axis], (0.0, REST, 1.0), (-2.0, 0.0, 2.0), REST, span)
 
 
 def space(density: int = 0, span: tuple[float, float] | None = DENSITY_SPAN) -> LatentSpace:
@@ -137,7 +140,7 @@ def reached(name: str, loop: Loops, span: tuple[float, float]) -> float:
 
 
 @settings(max_examples=12, deadline=None)
-@given(st.floats(0, 1), st.integers(0, 1000))
+@given(st.floats(0, 1).filter(lambda position: position != REST), st.integers(0, 1000))
 def test_density_sits_where_the_fader_does(position: float, seed: int) -> None:
     levers, loop = found(Line(), asked(space(), seed, density=position))
     assert reached("density", loop, DENSITY_SPAN) == pytest.approx(position, abs=0.03)
@@ -191,6 +194,31 @@ def test_the_rest_of_a_bar_is_touched_as_the_whole_is() -> None:
     levers, whole = Levers(np.zeros(SIZE), None, 0.7, 0.3), LoopSteps((0,) * 16, extras)
     for part, rest in zip(levers.touch(whole, 0).rest(5).extras, levers.touch(whole.rest(5), 5).extras, strict=True):
         np.testing.assert_array_equal(part, rest)
+
+
+@pytest.mark.parametrize("kind", ["flat", "hierarchical"])
+def test_what_is_searched_is_what_is_played(kind: Literal["flat", "hierarchical"]) -> None:
+    """A part of a model of several, decoded bar by bar, plays the loop that the search looked at."""
+    decoder = views_of(TrioStub(tiny_trio_manifest(kind=kind, bars=4)))["drums"]
+    point = point_at(latent_space(decoder.manifest), np.linspace(-1, 1, 6))
+    bias = np.zeros((16, 512), dtype=np.float32)
+    bias[3] = FORBIDDEN
+    bias[3, 5] = 0
+    request = SearchRequest("drums", "key", point, 9, 2, 0.8, (None, bias, None, None))
+    tilt = np.zeros((16, 512), dtype=np.float32)
+    tilt[:, 1] = 2.0
+    levers = Levers(np.full(6, 0.3), tilt)
+    whole = ended(rollout(decoder, request, levers.z(point)[None], tilt[None]))
+    state, previous = None, 0
+    for bar, its in enumerate(request.biases):
+        z = levers.z(point).astype(np.float32)
+        its_bias = levers.bias(its)
+        decoded = decode(decoder, DecodeRequest("", 0, z, bar, 9, 2, 0.8, state, previous, bias=its_bias))
+        state, previous = decoded.states[-1], decoded.tokens[-1]
+        steps = slice(bar * 16, bar * 16 + 16)
+        assert tuple(whole.tokens[0, steps]) == decoded.tokens
+        for found_extra, extra in zip(whole.extras, decoded.extras, strict=True):
+            np.testing.assert_allclose(found_extra[0, steps], extra, atol=1e-5)
 
 
 def test_no_run_is_longer_than_a_batch() -> None:

@@ -148,8 +148,8 @@ class Session:
 
     def on_found(self, found: Found) -> None:
         """Take in what a search found."""
-        part = self._parts[found.request.part]
-        if part.found(found):
+        part = self._parts.get(found.request.part)
+        if part is not None and part.found(found):
             self._stage.touch(Target("z", part.name))
 
     def set_budget(self, budget_us: int) -> None:

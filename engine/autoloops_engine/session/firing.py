@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from autoloops_engine.errors import UsageError
-from autoloops_engine.latent import LatentPoint, point_at
+from autoloops_engine.latent import LatentPoint, Vector, point_at
 from autoloops_engine.philox import Stream, derived_seed, normal
 from autoloops_engine.session.settings import Settings
 from autoloops_engine.time.quantum import When
@@ -28,12 +28,13 @@ class Fired:
     point: LatentPoint
     seed: int
 
-    def fire(self, what: str, settings: Settings) -> "Fired":
+    def fire(self, what: str, settings: Settings, z: Vector) -> "Fired":
         """What comes next.
 
         Args:
             what: ``new``, ``vary`` or ``again``.
             settings: What the part plays now.
+            z: The latent point as it is decoded now.
 
         Raises:
             UsageError: ``what`` is none of them.
@@ -44,7 +45,6 @@ class Fired:
                 seed = derived_seed(settings.seed, count)
                 return Fired(count, point_at(space, space.new_point(seed)), seed)
             case "vary":
-                z = settings.point.z()
                 noise = normal(settings.seed, Stream.VARIATION, count, space.size)
                 near = math.cos(VARY_ANGLE) * z + math.sin(VARY_ANGLE) * noise
                 return Fired(count, point_at(space, near), settings.seed)

@@ -160,7 +160,7 @@ def _step(stage: Stage, part: PartSession, next_bar: int, now_us: int) -> None:
 def _follow(stage: Stage, part: PartSession, action: str, next_bar: int, now_us: int) -> None:
     fired = stage.fired[part.name]
     if action in FIRES:
-        fired = fired.fire(action, part.settings)
+        fired = fired.fire(action, part.settings, part.z())
         launch = Launch(next_bar * BAR_UB, stage.drifting(part, fired.point), fired.seed)
     else:
         slot = _next_slot(stage, part, next_bar if action == "random" else None)

@@ -59,7 +59,7 @@ def _fire(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     what = str(values[0]) if values else "new"
     when = when_named(str(values[1])) if len(values) > 1 else When.BAR
     part = stage.part(target.part)
-    fired = stage.fired[part.name] = stage.fired[part.name].fire(what, part.settings)
+    fired = stage.fired[part.name] = stage.fired[part.name].fire(what, part.settings, part.z())
     for other in stage.linked(part):
         point = fired.point.seen_in(other.settings.point.space)
         stage.fired[other.name] = replace(stage.fired[other.name], point=point, seed=other.settings.seed)
