@@ -69,7 +69,7 @@ class _Telemetry(Observer):
             f"step {step:,}: free-running {metrics.free_at_1:.3f} (T=1), {metrics.free_at_02:.3f} (mean, T=0.2); "
             f"teacher-forced {metrics.teacher_forced:.3f}; KL {metrics.kl:.1f} nats in "
             f"{metrics.active_dimensions:.0f} dimensions; reconstruction {metrics.reconstruction:.2f} nats"
-            f"{_touch(metrics)}"
+            f"{_touch(metrics)}{_parts(metrics)}"
             f"{'; best so far' if is_best else ''}",
             highlight=False,
             soft_wrap=True,
@@ -155,6 +155,11 @@ def require_fresh(folder: Path) -> None:
 def _place(trainer: Trainer) -> str:
     processes = trainer.share.processes
     return trainer.device.type if processes == 1 else f"{processes} processes on {trainer.device.type}"
+
+
+def _parts(metrics: Metrics) -> str:
+    own = {name.removesuffix("/free_at_1"): value for name, value in metrics.parts.items() if "/free_at_1" in name}
+    return "; " + ", ".join(f"{part} {value:.3f}" for part, value in own.items()) if own else ""
 
 
 def _touch(metrics: Metrics) -> str:
