@@ -16,7 +16,7 @@ from msgspec import Struct
 from autoloops_engine.bundle.manifest import Attribute
 from autoloops_engine.codecs.attributes import Measure, attributes_of
 from autoloops_engine.inference.decoder import Decoder, Floats
-from autoloops_export.evaluation.loops import LoopSet, decode_set, encode_loops, few
+from autoloops_export.evaluation.loops import LoopSet, decode_set, encode_loops, few, reach_of
 
 LOW, HIGH = 5, 95
 # Shrinks the regression, in shares of the variance of a posterior mean's coordinate.
@@ -93,7 +93,8 @@ def fit_attributes(
     rng = np.random.default_rng(seed)
     loops = mu[rng.permutation(len(mu))[: few(CALIBRATION_LOOPS, decoder.manifest)]]
     attributes = []
-    for place, (name, direction) in enumerate(zip(names, directions_of(mu, wanted), strict=True)):
+    bars = 1 if decoder.manifest.kind == "flat" else decoder.manifest.bars
+    for place, (name, direction) in enumerate(zip(names, best_directions(mu, wanted, bars), strict=True)):
         progress(f"calibrating the attribute {name}")
         rest, curve = calibrate(space, loops, direction, place)
         unit = tuple(round(float(x), 6) for x in direction)
@@ -108,6 +109,30 @@ def fit_attributes(
 def measured(measures: dict[str, Measure], loops: LoopSet) -> Numbers:
     """The attributes of loops, [B, K]."""
     return np.stack([measure(loops.tokens, loops.extras) for measure in measures.values()], axis=1)
+
+
+def best_directions(mu: Floats, wanted: Numbers, bars: int) -> Numbers:
+    """Unit vectors [K, Z] along which the attributes rise: the same in every bar where that tells more.
+
+    A hierarchical model may have latent dimensions for each bar that mean the same in all of them. Then there are
+    far fewer numbers to find. Half of the loops decide, on which directions are tried that the others gave.
+    """
+    if bars == 1 or mu.shape[1] % bars:
+        return directions_of(mu, wanted)
+    means = mu.reshape(len(mu), bars, -1).mean(axis=1)
+    half = len(mu) // 2
+    found = _told(mu[half:], wanted[half:], directions_of(mu[:half], wanted[:half]))
+    repeated = _told(means[half:], wanted[half:], directions_of(means[:half], wanted[:half]))
+    if found > repeated:
+        return directions_of(mu, wanted)
+    every_bar: Numbers = np.tile(directions_of(means, wanted), bars) / np.sqrt(bars)
+    return every_bar
+
+
+def _told(points: Floats, wanted: Numbers, directions: Numbers) -> float:
+    """Mean rank correlation of each attribute with where points lie along its direction."""
+    along = points @ directions.T
+    return float(np.mean([spearman(column, own) for column, own in zip(wanted.T, along.T, strict=True)]))
 
 
 def directions_of(mu: Floats, wanted: Numbers) -> Numbers:
@@ -129,7 +154,8 @@ def calibrate(
     space: _Space, loops: Floats, direction: Numbers, place: int
 ) -> tuple[float, tuple[tuple[float, float], ...]]:
     """The fader's rest and its curve: where decoded loops have, on average, what each position stands for."""
-    offsets = np.linspace(-REACH, REACH, GRID)
+    reach = reach_of(REACH, space.decoder.manifest)
+    offsets = np.linspace(-reach, reach, GRID)
     points = loops[None] + offsets[:, None, None] * direction
     values = space.decoded(points.reshape(-1, loops.shape[1]))[:, place].reshape(GRID, -1)
     means = np.maximum.accumulate(_mean(values, axis=1))

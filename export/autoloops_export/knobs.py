@@ -1,6 +1,7 @@
 """Knobs that tell the truth: latent directions ranked by what one hears, with even travel.
 
-Two sets of directions compete: the raw axes and the principal directions of the posterior means of held-out loops.
+Sets of directions compete: the raw axes, the principal directions of the posterior means of held-out loops, and, where
+bars may have latent dimensions of their own, those of bars, the same in every bar.
 Each is measured by how many steps of a decoded loop change per unit moved, averaged over held-out loops; the set whose
 best thirty change more is kept. Along each, a calibration curve makes equal steps of the knob equal musical change.
 """
@@ -16,14 +17,14 @@ from msgspec import Struct
 from autoloops_engine.bundle.manifest import KNOB_REST, Knob
 from autoloops_engine.inference.decoder import Decoder, Floats
 from autoloops_engine.latent import Fader
-from autoloops_export.evaluation.loops import LoopSet, decode_loops, encode_loops, few
+from autoloops_export.evaluation.loops import LoopSet, decode_loops, encode_loops, few, reach_of
 
 KNOBS: Final = 30
 # Directions of a set that are tried; long loops have many hundreds.
 CANDIDATES: Final = 96
 RANKING_LOOPS: Final = 48
 CALIBRATION_LOOPS: Final = 48
-# Standard deviations of the prior: a knob at its end leaves the loop among the plausible ones.
+# Standard deviations of the prior, of two bars: a knob at its end leaves the loop among the plausible ones.
 REACH: Final = 4.0
 GRID: Final = 32
 CURVE_POINTS: Final = 20
@@ -48,11 +49,13 @@ class Ranking(Struct, frozen=True):
         kept: Which set won.
         axes_change: Mean changed steps per unit, best thirty raw axes.
         principal_change: The same of the principal directions; None: there were no loops to find them by.
+        bars_change: The same of the principal directions of bars, in every bar; None: bars have no latent dimensions.
     """
 
-    kept: Literal["axes", "principal"]
+    kept: Literal["axes", "principal", "bars"]
     axes_change: float
     principal_change: float | None
+    bars_change: float | None = None
 
 
 class KnobReport(Struct, frozen=True):
@@ -157,10 +160,18 @@ def _most_telling(
         return axes, axes_change, Ranking("axes", float(axes_change.mean()), None)
     say("ranking principal directions")
     principal, principal_change = _best(decoder, loops, principal_directions(mu))
-    means = float(axes_change.mean()), float(principal_change.mean())
-    if means[1] > means[0]:
-        return principal, principal_change, Ranking("principal", *means)
-    return axes, axes_change, Ranking("axes", *means)
+    sets: dict[Literal["axes", "principal", "bars"], tuple[Vectors, Vectors]] = {
+        "axes": (axes, axes_change),
+        "principal": (principal, principal_change),
+    }
+    bars = decoder.manifest.bars
+    if decoder.manifest.kind == "hierarchical" and mu.shape[1] % bars == 0:
+        say("ranking principal directions of bars")
+        of_bars = principal_directions(mu.reshape(len(mu) * bars, -1))
+        sets["bars"] = _best(decoder, loops, np.tile(of_bars, bars) / np.sqrt(bars))
+    means = {name: float(change.mean()) for name, (_, change) in sets.items()}
+    kept = max(means, key=lambda name: means[name])
+    return *sets[kept], Ranking(kept, means["axes"], means["principal"], means.get("bars"))
 
 
 def likely_axes(mu: Floats) -> Vectors:
@@ -188,13 +199,13 @@ def change_per_unit(decoder: Decoder, loops: Floats, directions: Vectors) -> Vec
 
 
 def calibrate(decoder: Decoder, loops: Floats, direction: Vectors) -> tuple[tuple[float, float], ...]:
-    """The curve of a direction: knob travel 0 to 1 to an offset of up to 4 deviations, 0.5 at rest.
+    """The curve of a direction: knob travel 0 to 1 to an offset of up to :data:`REACH` deviations, 0.5 at rest.
 
     Equal steps of travel change equally many steps of the decoded loops, summed along the way and averaged over loops.
     So the side on which more happens ends where as much has happened as the other side has to offer (or a quarter of
     its own, where the other one offers next to nothing).
     """
-    offsets = np.linspace(0.0, REACH, GRID + 1)
+    offsets = np.linspace(0.0, reach_of(REACH, decoder.manifest), GRID + 1)
     changes = [_changes(decoder, loops, side * direction, offsets) for side in (-1.0, 1.0)]
     less, more = sorted(float(of_side.sum()) for of_side in changes)
     below, above = (_even_offsets(of_side, offsets, max(less, LEAST_OF_MORE * more)) for of_side in changes)

@@ -8,10 +8,23 @@ from autoloops_engine.bundle.load import load_bundle, read_file
 from autoloops_engine.codecs.melody import FIRST_ONSET, RawNote, one_hot, quantise
 from autoloops_engine.inference.onnx_decoder import OnnxDecoder, open_decoder
 from autoloops_engine.inference.requests import DecodeRequest, decode
+from autoloops_engine.inference.views import views_of
 from autoloops_engine.latent import latent_space, point_at, prior_sample
 from autoloops_engine.units import UB_PER_BEAT
 
 MAX_BUNDLE_BYTES = 10_000_000
+# The trio holds the encoders and decoders of three parts.
+MAX_TRIO_BYTES = 16_000_000
+MAX_BYTES = 40_000_000
+FAMILY = {
+    "melody-2bar": ("melody",),
+    "bass-2bar": ("bass",),
+    "drums-2bar": ("drums",),
+    "melody-16bar": ("melody",),
+    "trio-16bar": ("melody", "bass", "drums"),
+}
+# Kind and bars by the end of the name.
+LONG = {"2bar": ("flat", 2), "16bar": ("hierarchical", 16)}
 SCALE = (60, 62, 64, 65, 67, 69, 71, 72)
 
 
@@ -31,18 +44,40 @@ def test_every_installed_bundle_is_sound_proven_and_licensed(name: str) -> None:
     path = find_bundle(name)
     manifest = load_bundle(path).manifest
     assert manifest.name == name
-    assert sum(file.bytes for file in manifest.files.values()) < MAX_BUNDLE_BYTES
+    most = MAX_TRIO_BYTES if len(manifest.outputs) > 1 else MAX_BUNDLE_BYTES
+    assert sum(file.bytes for file in manifest.files.values()) < most
     assert manifest.parity is not None
     assert manifest.parity.points >= 1_000
     assert manifest.parity.unexcused == 0
-    assert manifest.accuracy["free_at_1"] > manifest.accuracy["no_event"]
+    for view in views_of(open_decoder(path)).values():
+        assert view.manifest.accuracy["free_at_1"] > view.manifest.accuracy["no_event"]
+        assert view.manifest.attributes
     card = read_file(path, "MODEL_CARD.md").decode()
     assert manifest.data
     assert all(source.attribution in card for source in manifest.data)
 
 
-def test_the_melody_model_comes_with_the_package() -> None:
-    assert "melody-2bar" in installed_bundles()
+def test_the_family_comes_with_the_package_and_fits_into_its_space() -> None:
+    assert set(installed_bundles()) >= set(FAMILY)
+    for name, parts in FAMILY.items():
+        manifest = load_bundle(find_bundle(name)).manifest
+        assert tuple(output.part for output in manifest.outputs) == parts
+        assert (manifest.kind, manifest.bars) == LONG[name.rpartition("-")[2]]
+    files = [path for name in FAMILY for path in find_bundle(name).rglob("*") if path.is_file()]
+    assert sum(path.stat().st_size for path in files) <= MAX_BYTES
+
+
+@pytest.mark.parametrize("name", ["melody-16bar", "trio-16bar"])
+def test_a_bar_of_a_long_loop_needs_no_bar_before_it_and_all_bars_are_music(name: str) -> None:
+    for part, view in views_of(open_decoder(find_bundle(name))).items():
+        z = np.asarray(prior_sample(3, view.manifest.latent_size), dtype=np.float32)
+        bars: list[tuple[int, ...]] = []
+        for bar in range(16):
+            before = bars[-1][-1] if bars else 0
+            bars.append(decode(view, DecodeRequest(part, 0, z, bar, 5, previous=before)).tokens)
+        assert decode(view, DecodeRequest(part, 0, z, 9, 5, previous=bars[8][-1])).tokens == bars[9]
+        assert len(set(bars)) >= 8
+        assert all(any(bar) for bar in bars)
 
 
 def test_a_tune_comes_back_through_the_latent_point(decoder: OnnxDecoder) -> None:

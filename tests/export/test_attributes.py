@@ -9,7 +9,7 @@ from autoloops_engine.codecs.attributes import LINE_ATTRIBUTES, attributes_of
 from autoloops_engine.codecs.melody import token_of
 from autoloops_engine.inference.decoder import DecodedSteps, Floats, LoopStart, Posterior, Tokens
 from autoloops_engine.testing import StubDecoder, tiny_manifest
-from autoloops_export.attributes import directions_of, fit_attributes, spearman
+from autoloops_export.attributes import best_directions, directions_of, fit_attributes, spearman
 from autoloops_export.evaluation.loops import LoopSet
 
 LATENT = 5
@@ -101,3 +101,26 @@ def test_rank_correlation_shares_ties_and_ignores_what_is_missing() -> None:
     assert spearman(np.array([1.0, 2.0, 3.0]), np.array([10.0, 20.0, 15.0])) == pytest.approx(0.5)
     assert spearman(np.array([1.0, 2.0, 3.0, 4.0]), np.array([1.0, np.nan, 5.0, 9.0])) == pytest.approx(1.0)
     assert spearman(np.array([1.0, 2.0]), np.array([3.0, 3.0])) == 0.0
+
+
+def test_bars_with_dimensions_that_mean_the_same_get_the_same_direction() -> None:
+    rng = np.random.default_rng(4)
+    bars, size = 8, 10
+    points = rng.standard_normal((120, bars * size)).astype(np.float32)
+    density = points.reshape(-1, bars, size)[:, :, 1].sum(axis=1)
+    wanted = (density + 0.5 * rng.standard_normal(120))[:, None]
+    direction = best_directions(points, wanted, bars)[0].reshape(bars, size)
+    assert (direction == direction[:1]).all()
+    assert np.linalg.norm(direction) == pytest.approx(1.0)
+    assert direction[0, 1] > 4 * np.abs(np.delete(direction[0], 1)).max()
+    flat = best_directions(points, wanted, 1)[0].reshape(bars, size)
+    assert not (flat == flat[:1]).all()
+
+
+def test_bars_that_differ_in_what_they_do_keep_directions_of_their_own() -> None:
+    rng = np.random.default_rng(5)
+    points = rng.standard_normal((400, 8)).astype(np.float32)
+    wanted = (points[:, :1] - points[:, 4:5]).astype(np.float64)
+    direction = best_directions(points, wanted, 2)[0]
+    assert direction[0] > 0.6
+    assert direction[4] < -0.6

@@ -66,6 +66,11 @@ def few(count: int, manifest: Manifest) -> int:
     return max(min(count, 4), 2 * count // max(2, manifest.bars))
 
 
+def reach_of(two_bars: float, manifest: Manifest) -> float:
+    """How far a point may move where one of two bars may move ``two_bars``: as far in every bar of a long loop."""
+    return float(two_bars * np.sqrt(max(1.0, manifest.bars / 2)))
+
+
 def parts_of(manifest: Manifest, loops: LoopSet) -> dict[str, LoopSet]:
     """The loops of each part of a bundle, by its name; one part's are the loops themselves."""
     if len(manifest.outputs) == 1:

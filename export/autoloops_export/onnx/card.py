@@ -224,10 +224,16 @@ def _kept(ranking: Ranking) -> str:
             "raw latent axes, most telling first, ranked and calibrated on points of the prior.\n"
             f"  Steps changed per unit, mean of the best thirty: {ranking.axes_change:.2f}."
         )
-    words = {"principal": "principal directions of held-out loops", "axes": "raw latent axes"}
+    words = {
+        "principal": "principal directions of held-out loops",
+        "axes": "raw latent axes",
+        "bars": "principal directions of the bars of held-out loops, the same in every bar",
+    }
+    bars = "" if ranking.bars_change is None else f", {ranking.bars_change:.2f} along those of bars"
     return (
         f"{words[ranking.kept]}, most telling first.\n  Steps changed per unit, mean of the best thirty: "
-        f"{ranking.principal_change:.2f} along principal directions, {ranking.axes_change:.2f} along raw axes."
+        f"{ranking.principal_change:.2f} along principal directions{bars}, "
+        f"{ranking.axes_change:.2f} along raw axes."
     )
 
 
