@@ -6,7 +6,6 @@ import signal
 import socket
 import sys
 import traceback
-from collections import deque
 from pathlib import Path
 from typing import Final
 
@@ -18,20 +17,17 @@ from autoloops_bridges.osc.ntp import NtpClock
 from autoloops_bridges.processes.birth import Born, be_born
 from autoloops_bridges.processes.controllers import Controllers
 from autoloops_bridges.processes.diary import Diary
-from autoloops_bridges.processes.encoding import Encoded, PhraseEncoder
 from autoloops_bridges.processes.eventlog import EventLog, default_log_path
-from autoloops_bridges.processes.parts import LoadedPart, decode_budget, keep_budget
+from autoloops_bridges.processes.parts import LoadedPart
 from autoloops_bridges.processes.shared import Shared
 from autoloops_bridges.processes.stats import Named, Stats, flat
 from autoloops_bridges.processes.succession import Keeper, Left, load_models, read_left
-from autoloops_bridges.processes.swap import Denied, Granted, ModelLoader, PartLoop, Wish
+from autoloops_bridges.processes.thinking import Reports, Thinking
 from autoloops_bridges.processes.wire import Wire
 from autoloops_bridges.record.archive import Archive
-from autoloops_bridges.view.views import Scene, View, open_view
+from autoloops_bridges.view.scene import Scene
+from autoloops_bridges.view.views import View, open_view
 from autoloops_engine.errors import AutoLoopsError
-from autoloops_engine.inference.levers import Found
-from autoloops_engine.inference.requests import Decoded, Failed
-from autoloops_engine.inference.worker import InferenceWorker
 from autoloops_engine.messages import (
     Ask,
     EndAfter,
@@ -62,9 +58,9 @@ _BEAT_US: Final = 250 * US_PER_MS
 
 
 class MainProcess:
-    """Carries messages between the session, the player, the inference worker and OSC.
+    """Carries messages between the session, the player, what thinks and OSC.
 
-    Thread: the process's main one; the worker only calls ``_on_answer``.
+    Thread: the process's main one; others only wake it.
     """
 
     def __init__(self, born: Born, parts: list[LoadedPart]) -> None:
@@ -76,13 +72,12 @@ class MainProcess:
         self._wake, self._woken = socket.socketpair()
         self._wake.setblocking(False)
         self._woken.setblocking(False)
-        self._parts = parts
-        self._budget = decode_budget(parts)
         assert born.options.seed is not None
         self._generation = born.generation
         self._shared = Shared(Path(born.shared))
         setups = [part.setup for part in parts]
         self._session = Session(setups, born.options.seed, born.options.tempo_bpm, born.generation)
+        self._thinking = Thinking(self._session, parts, Reports(self._decoded, self._failed, self._told), self._wake_up)
         self._clock = NtpClock(now_us, wall_us())
         self._observe_us = now_us + US_PER_S
         static = [(address.host, address.port) for address in born.options.osc_send]
@@ -96,10 +91,6 @@ class MainProcess:
         self._controllers = Controllers(born.options, midi, self._tell_learning)
         console = Console(osc, self._controllers.learner, self._controllers.touched)
         self._edge = OscEdge(console, self._clock, static, lambda: flat(self._figures()))
-        self._answers: deque[Decoded | Failed | Found] = deque()
-        self._worker = InferenceWorker(self._on_answer, monotonic_us, self._on_answer)
-        self._loader = ModelLoader(self._wake_up)
-        self._encoder = PhraseEncoder(self._wake_up)
         self._greet_by_us = now_us + _PORTS_PATIENCE_US if born.generation == 0 else None
         self._keeper = Keeper(self._shared, self._leave)
         left = read_left(self._shared) if born.generation > 0 else None
@@ -111,15 +102,28 @@ class MainProcess:
         self._ended = False
 
     def _open_view(self) -> View:
-        unpitched = frozenset(part.setup.name for part in self._parts if not part.setup.codec.pitched)
+        unpitched = frozenset(part.setup.name for part in self._thinking.parts if not part.setup.codec.pitched)
         osc = self._osc.getsockname()[:2]
         return open_view(
-            Scene(self._options, osc, self._session, self._stats, self._budget, self._listening, unpitched)
+            Scene(self._options, osc, self._session, self._stats, self._thinking.budget, self._listening, unpitched)
         )
 
     def _tell_learning(self, status: Status) -> None:
         self._edge.tell("/al/learn/status", status.state.value, status.address, status.control, status.text)
         self._view.line(f"Learning {status.address}: {status.text}")
+
+    def _decoded(self, decode_us: int) -> None:
+        self._stats.decoded(decode_us)
+        self._view.decoded(decode_us)
+
+    def _failed(self, address: str, reason: str) -> None:
+        if address:
+            self._edge.fail(address, reason)
+        self._view.line(reason)
+        self._diary.failed(reason)
+
+    def _told(self, text: str) -> None:
+        self._view.line(text)
 
     def _listening(self) -> int:
         return len(self._edge.listeners())
@@ -142,18 +146,16 @@ class MainProcess:
             self._view.close(patience_s=1.0)
 
     def _run(self) -> None:
-        for part in self._parts:
-            self._worker.use(part.setup.name, part.decoder)
-        self._worker.start()
-        self._session.set_budget(self._budget.total_us)
-        self._diary.started(self._options, self._osc.getsockname()[:2], self._budget.total_us, self._generation)
-        self._archive.opened(self._options, self._parts, self._generation, monotonic_us(), wall_us())
+        self._thinking.start()
+        self._diary.started(
+            self._options, self._osc.getsockname()[:2], self._thinking.budget.total_us, self._generation
+        )
+        self._archive.opened(self._options, self._thinking.parts, self._generation, monotonic_us(), wall_us())
         self._take_up()
         while not self._ended:
             self._work(monotonic_us())
             self._wait()
-        self._worker.stop()
-        keep_budget(self._parts, self._budget)
+        self._thinking.stop()
 
     def _take_up(self) -> None:
         """Begin the session, or go on with the one that a main process that died left in shared memory."""
@@ -182,7 +184,7 @@ class MainProcess:
             self._wire.send(encode(EndAfter(self._options.bars)))
 
     def _leave(self) -> Left:
-        models = {part.setup.name: part.reference for part in self._parts}
+        models = {part.setup.name: part.reference for part in self._thinking.parts}
         return Left(
             self._session.state(), self._edge.listeners(), models, self._controllers.rig, str(self._archive.path or "")
         )
@@ -206,12 +208,7 @@ class MainProcess:
         self._wire.flush()
         self._read_osc(now_us)
         _drain(self._woken)
-        while self._answers:
-            self._take_answer(self._answers.popleft(), now_us)
-        for encoded in self._encoder.take():
-            self._take_phrase(encoded, now_us)
-        for granted in self._loader.take():
-            self._take_model(granted, now_us)
+        self._thinking.take(now_us)
         for line in self._wire.receive():
             report = decode_from_player(line)
             if report is None:
@@ -239,14 +236,7 @@ class MainProcess:
         for message in self._session.take_messages():
             self._wire.send(encode(message))
             self._view.sent(message, now_us)
-        for name, bundle in self._session.take_wishes().items():
-            self._loader.wish(Wish(name, self._part(name).setup.channel, bundle, self._loops(), tuple(self._parts)))
-        for phrase in self._session.take_phrases():
-            self._encoder.submit(phrase, self._part(phrase.part), self._loops())
-        for request in self._session.take_requests(now_us):
-            self._worker.submit(request)
-        for search in self._session.take_searches(now_us):
-            self._worker.search(search)
+        self._thinking.carry(now_us)
         if self._edge.take_listeners_change():
             self._wire.send(encode(SetListeners(self._edge.listeners())))
 
@@ -269,66 +259,12 @@ class MainProcess:
                 # Nobody there, or the network is down: the next one may arrive.
                 continue
 
-    def _on_answer(self, answer: Decoded | Failed | Found) -> None:
-        self._answers.append(answer)
-        self._wake_up()
-
     def _wake_up(self) -> None:
         try:
             self._wake.send(b".")
         except BlockingIOError:
             # The bytes that wait will wake the main thread as well.
             return
-
-    def _take_answer(self, answer: Decoded | Failed | Found, now_us: int) -> None:
-        if isinstance(answer, Found):
-            self._budget.wait_behind(answer.longest_us)
-            self._session.set_budget(self._budget.total_us)
-            self._session.on_found(answer)
-            return
-        if isinstance(answer, Decoded):
-            self._budget.observe(answer.request.part, answer.decode_us)
-            self._stats.decoded(answer.decode_us)
-            self._view.decoded(answer.decode_us)
-            self._session.set_budget(self._budget.total_us)
-        else:
-            self._view.line(answer.reason)
-            self._diary.failed(answer.reason)
-        self._session.on_answer(answer, now_us)
-
-    def _part(self, name: str) -> LoadedPart:
-        return next(part for part in self._parts if part.setup.name == name)
-
-    def _loops(self) -> dict[str, PartLoop]:
-        """What every part plays."""
-        setups = [part.setup for part in self._parts]
-        return {setup.name: PartLoop(setup.codec, self._session.loop_steps(setup.name)) for setup in setups}
-
-    def _take_phrase(self, encoded: Encoded, now_us: int) -> None:
-        name, reason = encoded.phrase.part, encoded.reason
-        if not reason:
-            try:
-                self._session.take_up(encoded.phrase, encoded.z, now_us)
-            except AutoLoopsError as error:
-                reason = str(error)
-        if reason:
-            self._edge.fail(f"/al/{name}/{'load' if encoded.phrase.path else 'capture'}", reason)
-            self._view.line(reason)
-
-    def _take_model(self, answer: Granted | Denied, now_us: int) -> None:
-        if isinstance(answer, Denied):
-            self._edge.fail(f"/al/{answer.part}/model", answer.reason)
-            self._view.line(answer.reason)
-            self._diary.failed(answer.reason)
-            return
-        loaded, name = answer.part, answer.part.setup.name
-        self._parts = [loaded if part.setup.name == name else part for part in self._parts]
-        self._budget.add(name, cached_us=loaded.cached_us, warm_up_us=loaded.warm_up_us)
-        self._worker.withdraw(name)
-        self._worker.use(name, loaded.decoder)
-        self._session.set_budget(self._budget.total_us)
-        self._session.swap_model(loaded.setup, answer.z, now_us)
-        self._view.line(f"{name} plays {loaded.setup.model} from the next bar on.")
 
     def _take_report(self, report: FromPlayer, now_us: int) -> None:
         self._session.on_player(report)
@@ -374,7 +310,7 @@ class MainProcess:
             *self._stats.figures(monotonic_us()),
             ("misses", self._session.misses),
             ("silences", self._session.silences),
-            ("budget_ms", self._budget.total_us / US_PER_MS),
+            ("budget_ms", self._thinking.budget.total_us / US_PER_MS),
             ("osc_packets", osc.packets),
             ("osc_executed", osc.executed),
             ("osc_malformed", osc.malformed),

@@ -8,8 +8,8 @@ from typing import Final
 from autoloops_bridges.processes.report import hint_lines
 from autoloops_bridges.view.desk import Desk
 from autoloops_bridges.view.painter import Painter, standard_painter
+from autoloops_bridges.view.scene import Scene
 from autoloops_bridges.view.snapshot import Snapshot, Watch, snapshot
-from autoloops_bridges.view.views import Scene
 from autoloops_bridges.view.watched import LastMove, WatchedSurface
 from autoloops_engine.messages import FromPlayer, PortsState, ToPlayer
 from autoloops_engine.session.surface import Surface

@@ -1,40 +1,13 @@
 """What the performer sees of main: a line for each bar, or the live view; main tells both the same."""
 
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Protocol
 
-from autoloops_bridges.processes.options import PlayOptions
 from autoloops_bridges.processes.report import BarLines, Printer, start_lines
-from autoloops_bridges.processes.stats import Stats
 from autoloops_bridges.view.following import FollowingNews
-from autoloops_engine.inference.budget import DecodeBudget
+from autoloops_bridges.view.scene import Scene
 from autoloops_engine.messages import FromPlayer, Frozen, PortsState, SyncState, ToPlayer
-from autoloops_engine.session.core import Session
 from autoloops_engine.session.surface import Surface
-
-
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What there is to be seen in main.
-
-    Attributes:
-        options: What the performer asked for.
-        osc: Where OSC is heard: host and port.
-        session: The session.
-        stats: What the players counted.
-        budget: The decode budget.
-        listeners: How many receive everything over OSC.
-        unpitched: The parts whose pitches are instruments.
-    """
-
-    options: PlayOptions
-    osc: tuple[str, int]
-    session: Session
-    stats: Stats
-    budget: DecodeBudget
-    listeners: Callable[[], int]
-    unpitched: frozenset[str]
 
 
 class View(Protocol):

@@ -6,8 +6,8 @@ from tests.bridges.view.staging import rehearsal
 from autoloops_bridges.processes.stats import Stats
 from autoloops_bridges.view.live import LiveView
 from autoloops_bridges.view.painter import Painter
+from autoloops_bridges.view.scene import Scene
 from autoloops_bridges.view.snapshot import Snapshot
-from autoloops_bridges.view.views import Scene
 from autoloops_engine.inference.budget import DecodeBudget
 from autoloops_engine.session.surface import Target
 

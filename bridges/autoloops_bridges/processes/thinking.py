@@ -1,0 +1,132 @@
+"""What main thinks with: the models of the parts, the threads that run, load and encode, and the decode budget."""
+
+from collections import deque
+from collections.abc import Callable
+from typing import NamedTuple
+
+from autoloops_bridges.clock import monotonic_us
+from autoloops_bridges.processes.encoding import Encoded, PhraseEncoder
+from autoloops_bridges.processes.parts import LoadedPart, decode_budget, keep_budget
+from autoloops_bridges.processes.swap import Denied, Granted, ModelLoader, PartLoop, Wish
+from autoloops_engine.errors import AutoLoopsError
+from autoloops_engine.inference.levers import Found
+from autoloops_engine.inference.requests import Decoded, Failed
+from autoloops_engine.inference.worker import InferenceWorker
+from autoloops_engine.session.core import Session
+
+
+class Reports(NamedTuple):
+    """What becomes of thoughts.
+
+    Attributes:
+        decoded: Called with the microseconds that a decode took.
+        failed: Called with the address that asked and a sentence; an empty address: nobody asked for it.
+        told: Called with a sentence for the performer.
+    """
+
+    decoded: Callable[[int], None]
+    failed: Callable[[str, str], None]
+    told: Callable[[str], None]
+
+
+class Thinking:
+    """Carries requests from the session to the threads, and their answers back.
+
+    Thread: the owner's only; the threads only leave answers and call ``wake``. Blocks: only ``stop``.
+
+    Attributes:
+        parts: The parts with their models.
+        budget: The decode budget.
+    """
+
+    def __init__(self, session: Session, parts: list[LoadedPart], reports: Reports, wake: Callable[[], None]) -> None:
+        self.parts = parts
+        self.budget = decode_budget(parts)
+        self._session = session
+        self._reports = reports
+        self._wake = wake
+        self._answers: deque[Decoded | Failed | Found] = deque()
+        self._worker = InferenceWorker(self._on_answer, monotonic_us, self._on_answer)
+        self._loader = ModelLoader(wake)
+        self._encoder = PhraseEncoder(wake)
+
+    def start(self) -> None:
+        """Let the worker run."""
+        for part in self.parts:
+            self._worker.use(part.setup.name, part.decoder)
+        self._worker.start()
+        self._session.set_budget(self.budget.total_us)
+
+    def stop(self) -> None:
+        """End the worker, and keep what was learnt about this machine."""
+        self._worker.stop()
+        keep_budget(self.parts, self.budget)
+
+    def take(self, now_us: int) -> None:
+        """Hand the session what was answered since the last call."""
+        while self._answers:
+            self._take_answer(self._answers.popleft(), now_us)
+        for encoded in self._encoder.take():
+            self._take_phrase(encoded, now_us)
+        for granted in self._loader.take():
+            self._take_model(granted, now_us)
+
+    def carry(self, now_us: int) -> None:
+        """Take from the session what it wants thought."""
+        for name, bundle in self._session.take_wishes().items():
+            self._loader.wish(Wish(name, self._part(name).setup.channel, bundle, self._loops(), tuple(self.parts)))
+        for phrase in self._session.take_phrases():
+            self._encoder.submit(phrase, self._part(phrase.part), self._loops())
+        for request in self._session.take_requests(now_us):
+            self._worker.submit(request)
+        for search in self._session.take_searches(now_us):
+            self._worker.search(search)
+
+    def _on_answer(self, answer: Decoded | Failed | Found) -> None:
+        self._answers.append(answer)
+        self._wake()
+
+    def _take_answer(self, answer: Decoded | Failed | Found, now_us: int) -> None:
+        if isinstance(answer, Found):
+            self.budget.wait_behind(answer.longest_us)
+            self._session.set_budget(self.budget.total_us)
+            self._session.on_found(answer)
+            return
+        if isinstance(answer, Decoded):
+            self.budget.observe(answer.request.part, answer.decode_us)
+            self._reports.decoded(answer.decode_us)
+            self._session.set_budget(self.budget.total_us)
+        else:
+            self._reports.failed("", answer.reason)
+        self._session.on_answer(answer, now_us)
+
+    def _take_phrase(self, encoded: Encoded, now_us: int) -> None:
+        name, reason = encoded.phrase.part, encoded.reason
+        if not reason:
+            try:
+                self._session.take_up(encoded.phrase, encoded.z, now_us)
+            except AutoLoopsError as error:
+                reason = str(error)
+        if reason:
+            self._reports.failed(f"/al/{name}/{'load' if encoded.phrase.path else 'capture'}", reason)
+
+    def _take_model(self, answer: Granted | Denied, now_us: int) -> None:
+        if isinstance(answer, Denied):
+            self._reports.failed(f"/al/{answer.part}/model", answer.reason)
+            return
+        loaded, name = answer.part, answer.part.setup.name
+        self.parts = [loaded if part.setup.name == name else part for part in self.parts]
+        self.budget.add(name, cached_us=loaded.cached_us, warm_up_us=loaded.warm_up_us)
+        self._worker.withdraw(name)
+        self._worker.use(name, loaded.decoder)
+        self._session.set_budget(self.budget.total_us)
+        self._session.swap_model(loaded.setup, answer.z, now_us)
+        self._reports.told(f"{name} plays {loaded.setup.model} from the next bar on.")
+
+    def _part(self, name: str) -> LoadedPart:
+        return next(part for part in self.parts if part.setup.name == name)
+
+    def _loops(self) -> dict[str, PartLoop]:
+        """What every part plays."""
+        setups = [part.setup for part in self.parts]
+        return {setup.name: PartLoop(setup.codec, self._session.loop_steps(setup.name)) for setup in setups}
