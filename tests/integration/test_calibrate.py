@@ -79,7 +79,11 @@ def connect(process: "subprocess.Popen[str]") -> None:
         while process.poll() is None:
             names = {port.name for port in patchbay.get_ports(is_midi=True)}
             if {OUT, IN} <= names:
-                patchbay.connect(OUT, IN)
+                try:
+                    patchbay.connect(OUT, IN)
+                except jack.JackError:
+                    # Ports are there a moment before their client is active.
+                    continue
                 return
 
 

@@ -58,6 +58,7 @@ class Conducted(LoopVae):
         self.conductor = nn.LSTM(shares, config.conductor_hidden, batch_first=True)
         initialise(self.phrase, self.conductor)
         nn.init.zeros_(self.to_summary.weight)
+        nn.init.zeros_(self.to_summary.bias)
 
     def of_bars(self, features: Tensor) -> Tensor:
         """What each bar is encoded in by itself, the parts side by side: features [B, T, F] to [B, N, shares]."""
