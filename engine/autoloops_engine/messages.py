@@ -223,7 +223,7 @@ class Frozen(Struct, frozen=True, tag=True):
     """A bar that cannot change any more except by a splice.
 
     Attributes:
-        origin: ``fresh``: the newest offer; ``last``: the same bar of the last pass; ``again``: the sounding bar
+        origin: ``fresh``: the newest offer; ``last``: the same bar of the last pass; ``again``: the bar before it
             repeated; ``empty``: nothing was ever offered; ``splice``: the rest of a bar replaced from ``from_ub`` on;
             ``held``: told again to a main process that took over.
         due_us: The bar's freeze line; what was decided at ``at_us``.

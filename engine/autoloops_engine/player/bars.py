@@ -76,7 +76,7 @@ class PartBars:
         return song.time_of(earliest_ub) + min(0, self.offset.from_us, self.offset.to_us) - lead_us
 
     def freeze(self, epoch: int, due_us: int, now_us: int) -> Frozen:
-        """Freeze the next bar: the newest offer, else the same bar of the last pass, else the sounding one again."""
+        """Freeze the next bar: the newest offer, else the same bar of the last pass, else the one before it again."""
         song_bar = self.next_bar
         loop_bar = self.loop_bar(song_bar)
         if (epoch, song_bar) in self._offers:
@@ -85,6 +85,10 @@ class PartBars:
             bar, origin = self._last_pass[loop_bar], "last"
         elif song_bar - 1 in self._frozen and self._frozen[song_bar - 1] is not _EMPTY:
             bar, origin = self._frozen[song_bar - 1], "again"
+        elif self._last_pass:
+            # A jump into a loop that grew: the bar of the loop that lies before, or the last there is.
+            before = max((at for at in self._last_pass if at < loop_bar), default=max(self._last_pass))
+            bar, origin = self._last_pass[before], "again"
         else:
             bar, origin = _EMPTY, "empty"
         self._offers = {at: old for at, old in self._offers.items() if at > (epoch, song_bar)}

@@ -264,6 +264,7 @@ class Session:
             harmony.chords,
             links,
             stage.swing,
+            stage.listens,
         )
 
     def restore(self, state: SessionState) -> None:
@@ -273,6 +274,7 @@ class Session:
         """
         self._stage.seed = state.seed
         self._stage.swing = state.swing
+        self._stage.listens = state.listens
         self._transport.restore(state.tempo_bpm, state.transport)
         self._stage.harmony = Harmony().with_scale(state.scale).with_chords(state.chords)
         for name, part in self._parts.items():

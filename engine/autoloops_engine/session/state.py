@@ -102,6 +102,7 @@ class SessionState(Struct, frozen=True):
     chords: str = OFF
     links: tuple[tuple[str, ...], ...] = ()
     swing: Swing = Swing()
+    listens: bool = False
 
 
 def point_state(point: LatentPoint) -> PointState:
