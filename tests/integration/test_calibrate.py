@@ -56,6 +56,9 @@ class Delay:
             yield
 
 
+ATTEMPTS = 3
+
+
 def calibrate(tmp_path: Path, *words: str) -> "subprocess.Popen[str]":
     command = [sys.executable, "-c", "from autoloops_bridges.cli import main; main()", "calibrate"]
     command += ["--midi-api", "jack", "--clicks", str(CLICKS), *words]
@@ -106,7 +109,11 @@ def test_a_cable_from_out_to_in_takes_no_longer_than_two_periods(jack_server: Ja
 
 def test_a_delay_is_found_within_a_millisecond(jack_server: JackServer, tmp_path: Path) -> None:
     with Delay(20 * 48).running():
-        status, out, err = finished(calibrate(tmp_path, "--midi-out", "delay:in", "--midi-in", "delay:out"))
+        for _ in range(ATTEMPTS):
+            status, out, err = finished(calibrate(tmp_path, "--midi-out", "delay:in", "--midi-in", "delay:out"))
+            # On a busy machine the server drops clicks, and the command says so.
+            if not err.rstrip().endswith("try again."):
+                break
     assert (status, err) == (0, "")
     sys.stdout.write(f"\n{out}")
     assert kept(tmp_path)["delay:in"] == pytest.approx(20, abs=1.0)

@@ -68,10 +68,13 @@ def followed(require: Require) -> Report:
             say(control, b"play")
             engine.hear_until("/al/bar", 4)
             say(control, b"stop")
-            assert until(lambda: receiver.state()[1] == 0), "Stop ended every note"
+            silent = until(lambda: receiver.state()[1] == 0)
     finally:
         ended(master)
-    return receiver.finish()
+    report = receiver.finish()
+    # What the server dropped, the receiver cannot have heard.
+    assert silent or report.xruns, "Stop ended every note"
+    return report
 
 
 def test_notes_keep_to_the_ticks_of_jack_midi_clock(jack_server: JackServer, require: Require) -> None:
