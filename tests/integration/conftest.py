@@ -59,7 +59,6 @@ def require() -> Require:
 class JackServer:
     """A JACK server with the dummy driver: 48 kHz, 128 frames a period."""
 
-    name: str
     process: "subprocess.Popen[bytes]"
     samplerate_hz: int = 48_000
     period: int = 128
@@ -70,12 +69,16 @@ class JackServer:
         self.process.wait(END_S)
 
 
-def start_jack(require: Require, name: str) -> "subprocess.Popen[bytes]":
-    """Start a server of this name in real time, or skip the test where there can be none."""
-    command = [require("jackd"), "-R", "-P", "60", "-n", name, "-p", "256"]
+# One name for every server of a run: while one that was killed has not left in good order, JACK starts none of another.
+JACK_NAME = f"autoloops-test-{os.getpid()}"
+
+
+def start_jack(require: Require) -> "subprocess.Popen[bytes]":
+    """Start the server in real time, or skip the test where there can be none."""
+    command = [require("jackd"), "-R", "-P", "60", "-n", JACK_NAME, "-p", "256"]
     command += ["-d", "dummy", "-r", "48000", "-p", "128"]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-    waiting = [require("jack_wait"), "-s", name, "-w", "-t", str(int(START_S))]
+    waiting = [require("jack_wait"), "-s", JACK_NAME, "-w", "-t", str(int(START_S))]
     up = subprocess.run(waiting, capture_output=True, timeout=2 * START_S, check=False)
     if up.returncode != 0 or process.poll() is not None:
         ended(process)
@@ -83,22 +86,29 @@ def start_jack(require: Require, name: str) -> "subprocess.Popen[bytes]":
     return process
 
 
+def end_jack(require: Require, server: "subprocess.Popen[bytes]") -> None:
+    """End the server; one that was killed, here or before, is followed by one that leaves in good order."""
+    ended(server)
+    if server.returncode == -signal.SIGKILL:
+        ended(start_jack(require))
+    # A server that was killed leaves the semaphores of its clients.
+    for left in Path("/dev/shm").glob(f"jack*{JACK_NAME}*"):
+        left.unlink()
+
+
 @pytest.fixture
-def jack_server(require: Require, monkeypatch: pytest.MonkeyPatch) -> Iterator[JackServer]:
-    """A server of one's own, in real time (without it, JACK loses notes), named in the environment."""
-    name = f"autoloops-test-{os.getpid()}"
-    monkeypatch.setenv("JACK_DEFAULT_SERVER", name)
+def jack_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whoever uses JACK finds the server of the tests, and starts none."""
+    monkeypatch.setenv("JACK_DEFAULT_SERVER", JACK_NAME)
     monkeypatch.setenv("JACK_NO_START_SERVER", "1")
-    server = JackServer(name, start_jack(require, name))
-    try:
-        yield server
-    finally:
-        if server.process.poll() == -signal.SIGKILL:
-            # One of the eight places for servers stays taken until a server of the same name leaves in good order.
-            ended(start_jack(require, name))
-        ended(server.process)
-        for left in Path("/dev/shm").glob(f"jack*{name}*"):
-            left.unlink()
+
+
+@pytest.fixture
+def jack_server(require: Require, jack_environment: None) -> Iterator[JackServer]:
+    """A server of one's own, in real time (without it, JACK loses notes), named in the environment."""
+    server = JackServer(start_jack(require))
+    yield server
+    end_jack(require, server.process)
 
 
 @pytest.fixture

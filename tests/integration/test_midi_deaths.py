@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
-from tests.integration.conftest import Require, ended, start_jack
+from tests.integration.conftest import Require, end_jack, ended, start_jack
 from tests.integration.playing import PATIENCE_S, Playing, alive, playing
 from tests.integration.receiving import Heard, Receiver, Report, now_us, until
 
@@ -55,25 +55,19 @@ class Stage:
         return self._receivers[-1]
 
     def close(self) -> None:
-        """Leave nothing behind."""
+        """No receiver is left behind."""
         for receiver in self._receivers:
             if receiver.process.poll() is None:
                 receiver.kill()
-        ended(self.server)
 
 
 @pytest.fixture
-def stage(require: Require, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Stage]:
-    name = f"autoloops-deaths-{os.getpid()}"
-    monkeypatch.setenv("JACK_DEFAULT_SERVER", name)
-    monkeypatch.setenv("JACK_NO_START_SERVER", "1")
+def stage(require: Require, jack_environment: None, monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[Stage]:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
-    stage = Stage(lambda: start_jack(require, name))
+    stage = Stage(lambda: start_jack(require))
     yield stage
     stage.close()
-    # A server that was killed leaves the semaphores of its clients.
-    for left in Path("/dev/shm").glob(f"jack*{name}*"):
-        left.unlink()
+    end_jack(require, stage.server)
 
 
 def join(receiver: str = "receiver:in") -> None:
@@ -354,6 +348,7 @@ def pipewire_stage(require: Require, monkeypatch: pytest.MonkeyPatch, tmp_path: 
     stage = Stage(start)
     yield stage
     stage.close()
+    ended(stage.server)
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM])
