@@ -24,8 +24,9 @@ from autoloops_engine.messages import (
     ToPlayer,
 )
 from autoloops_engine.notes import Bar, Note, Tie
-from autoloops_engine.player.core import START_DELAY_US, Emission, Player
+from autoloops_engine.player.core import START_DELAY_US, Player
 from autoloops_engine.player.events import Event, Kind
+from autoloops_engine.player.outlets import Emission
 from autoloops_engine.units import BAR_UB, STEP_UB, UB_PER_BEAT
 
 BEAT_US = 500_000
@@ -279,6 +280,42 @@ def test_slicing_time_differently_never_changes_the_music(
         return Counter(emissions)
 
     assert by_time(replay(messages, cuts_us, (0, 0))) == by_time(replay(messages, [], (0, 0)))
+
+
+@settings(max_examples=150, deadline=None)
+@given(performances(), st.lists(st.tuples(st.integers(0, 8 * BAR_US), st.booleans()), max_size=40))
+def test_a_patient_sink_hears_what_a_prompt_one_hears(
+    messages: dict[int, list[ToPlayer]], cuts: list[tuple[int, bool]]
+) -> None:
+    subject = Player(120.0, 0)
+    subject.attach("prompt", 0, 0)
+    subject.attach("patient", 0, 0, patient=True)
+    heard: dict[str, list[Event]] = {"prompt": [], "patient": []}
+
+    def hear(emissions: list[Emission]) -> None:
+        for key, event in emissions:
+            heard[key].append(event)
+
+    catches_up = dict(cuts)
+    for now_us in sorted({*catches_up, *messages, 8 * BAR_US}):
+        hear(subject.advance(now_us))
+        if catches_up.get(now_us):
+            hear(subject.catch_up())
+        for message in messages.get(now_us, []):
+            subject.handle(message, now_us)
+    subject.detach("prompt", 8 * BAR_US)
+    subject.detach("patient", 8 * BAR_US)
+    hear(subject.catch_up())
+    assert heard["patient"] == heard["prompt"]
+
+
+def test_a_patient_sink_waits_for_the_others() -> None:
+    bar = Bar(1, 0, (note(0, 60, 2),))
+    subject = player(MELODY, OfferBar("melody", 1, 0, bar))
+    subject.attach("record", 0, 0, patient=True)
+    subject.handle(Start(), 0)
+    assert {key for key, _ in subject.advance(START_DELAY_US)} == {"out"}
+    assert {key for key, _ in subject.catch_up()} == {"record"}
 
 
 @settings(max_examples=150, deadline=None)

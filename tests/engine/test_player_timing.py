@@ -20,8 +20,9 @@ from autoloops_engine.messages import (
     ToPlayer,
 )
 from autoloops_engine.notes import Bar, Note, Tie
-from autoloops_engine.player.core import START_DELAY_US, Emission, Player
+from autoloops_engine.player.core import START_DELAY_US, Player
 from autoloops_engine.player.events import Event, Kind
+from autoloops_engine.player.outlets import Emission
 from autoloops_engine.sync.guide import Guide
 from autoloops_engine.sync.source import Follow, Internal, Play, Request, SyncCommand
 from autoloops_engine.time.swing import Swing

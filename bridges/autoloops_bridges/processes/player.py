@@ -43,9 +43,10 @@ from autoloops_engine.messages import (
     decode_to_player,
     encode,
 )
-from autoloops_engine.player.core import Emission, Player
+from autoloops_engine.player.core import Player
 from autoloops_engine.player.events import Event, Sink
 from autoloops_engine.player.ledger import LEDGER_SIZE, NoteLedger
+from autoloops_engine.player.outlets import Emission
 from autoloops_engine.player.transcript import Transcript
 from autoloops_engine.sync.guide import Guide
 from autoloops_engine.sync.midi_clock import MidiClock
@@ -84,7 +85,8 @@ class PlayerProcess:
         self._observe_us = now_us + US_PER_S
         self._sinks: dict[str, LedgeredSink] = {}
         self._transcript = Transcript(born.generation)
-        self._player.attach(_RECORD, 0, now_us)
+        if born.options.record:
+            self._player.attach(_RECORD, 0, now_us, patient=True)
         self._sink: MidiSink | None = None
         self._source: MidiSource | None = None
         self._rig: Mapping[str, Ends] = {}
@@ -233,6 +235,7 @@ class PlayerProcess:
 
     def _advance(self, now_us: int) -> None:
         self._emit(self._guide.advance(now_us), now_us)
+        self._emit(self._player.catch_up(), now_us)
         for message in self._guide.take_messages():
             self._wire.send(encode(message))
         sounded = self._transcript.take()

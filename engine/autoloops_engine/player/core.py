@@ -35,9 +35,9 @@ from autoloops_engine.messages import (
 from autoloops_engine.player.bars import PartBars
 from autoloops_engine.player.clock_out import ClockOuts
 from autoloops_engine.player.course import Course
-from autoloops_engine.player.events import Event, Kind
 from autoloops_engine.player.held import HeldParts
 from autoloops_engine.player.outlet import Outlet
+from autoloops_engine.player.outlets import Emission, Outlets
 from autoloops_engine.sync.source import Follow, GoTo, Halt, Play, SyncCommand
 from autoloops_engine.time.timeline import Timeline, bar_of
 from autoloops_engine.units import BAR_UB, UB_PER_BEAT, ns_per_beat
@@ -49,7 +49,6 @@ PLAY_LATE_US = 50_000
 # A place so near to ours is the same passage: the bars that are held go on.
 _NEAR_UB = UB_PER_BEAT // 4
 
-Emission = tuple[str, Event]
 TransportRequest = Start | Continue | Stop | Locate | SetTempo | NudgeBy | SetMultiple
 
 
@@ -72,12 +71,11 @@ class Player:
         self._rolled_ub = 0
         self._freeze_lead_us = 0
         self._parts = HeldParts()
-        self._outlets: dict[str, Outlet] = {}
+        self._outlets = Outlets()
         self._clocks = ClockOuts()
         self._generation = generation
         self._waiting = generation > 0
         self._messages: list[FromPlayer] = [Hello(generation)]
-        self._emissions: list[Emission] = []
         self.fallbacks = 0
         self.dropped = 0
         self.bars = 0
@@ -101,7 +99,7 @@ class Player:
         """Where the master is to be for the song to jump to a position."""
         return self._course.gearing.jumped_to(song_ub)
 
-    def attach(self, key: str, lead_us: int, now_us: int, latency_us: int = 0) -> None:
+    def attach(self, key: str, lead_us: int, now_us: int, latency_us: int = 0, *, patient: bool = False) -> None:
         """Serve another sink from now on; it hears what begins after this moment.
 
         Args:
@@ -109,9 +107,10 @@ class Player:
             lead_us: How far ahead it wants its events.
             now_us: The present time.
             latency_us: How long after it was sent something sounds there.
+            patient: Whether it gets its events from ``catch_up``, after everybody else.
         """
         outlet = Outlet(lead_us, latency_us)
-        self._outlets[key] = outlet
+        self._outlets.attach(key, outlet, patient=patient)
         position_ub = self._position_ub(now_us + outlet.lead_us)
         self._parts.line_up(outlet, position_ub)
         outlet.roll(position_ub)
@@ -133,8 +132,7 @@ class Player:
 
     def detach(self, key: str, now_us: int) -> None:
         """Serve a sink no more; its note-offs are in the next ``advance``."""
-        outlet = self._outlets.pop(key)
-        self._emissions += [(key, event) for event in outlet.end_sounding(now_us)]
+        self._outlets.detach(key, now_us)
         self._report(now_us)
 
     def handle(self, message: ToPlayer, now_us: int) -> None:
@@ -209,25 +207,28 @@ class Player:
             self._freeze_due(now_us)
             song, end_ub = self._course.song, self._parts.end_ub
             parts = self._parts.on(song)
-            for key, outlet in self._outlets.items():
-                self._emissions += [(key, event) for event in outlet.serve(song, parts, end_ub, now_us)]
+            self._outlets.serve(song, parts, end_ub, now_us)
             if end_ub is not None and song.time_of(end_ub) <= now_us:
                 self._stop(now_us)
                 self._messages.append(Ended())
         if not self._waiting:
-            self._emissions += self._clocks.serve(self._course.stage, now_us)
-        emissions, self._emissions = self._emissions, []
-        return emissions
+            self._outlets.add(self._clocks.serve(self._course.stage, now_us))
+        return self._outlets.take()
+
+    def catch_up(self) -> list[Emission]:
+        """What the patient sinks have missed since the last ``advance``."""
+        self._outlets.catch_up()
+        return self._outlets.take()
 
     def next_deadline_us(self) -> int | None:
         """When ``advance`` has to be called next; None while nothing can become due."""
-        if self._emissions:
+        if self._outlets.waiting:
             return self._course.line.time_us
         if not self._playing:
             return None if self._waiting else self._clocks.next_deadline_us(self._course.stage)
         song, end_ub = self._course.song, self._parts.end_ub
         parts = self._parts.on(song)
-        times_us = [outlet.next_deadline_us(song, parts, end_ub) for outlet in self._outlets.values()]
+        times_us = [self._outlets.next_deadline_us(song, parts, end_ub)]
         times_us += [self._course.meets_us, self._tell_us, self._clocks.next_deadline_us(self._course.stage)]
         times_us += [self._parts.next_freeze_us(song, self._freeze_ahead_us())]
         times_us += [None if end_ub is None else song.time_of(end_ub)]
@@ -270,11 +271,10 @@ class Player:
             self._roll(now_us)
 
     def _jump(self, master_ub: int, now_us: int, *, fresh: bool = False) -> None:
-        self._end_all(now_us)
-        for outlet in self._outlets.values():
-            outlet.clear()
+        self._outlets.end_sounding(now_us)
+        self._outlets.clear()
         if self._playing:
-            self._emissions += self._clocks.halt(self._course.stage, now_us)
+            self._outlets.add(self._clocks.halt(self._course.stage, now_us))
         self._playing = False
         self._epoch += 1
         self._course.jump(master_ub, now_us, fresh=fresh)
@@ -296,9 +296,7 @@ class Player:
         self._rolled_ub = position_ub
         self._playing = True
         self._clocks.roll(self._course.gearing.master_at(position_ub))
-        for outlet in self._outlets.values():
-            self._parts.line_up(outlet, self._from_ub)
-            outlet.roll(position_ub)
+        self._outlets.roll(self._parts, self._from_ub, position_ub)
 
     def _play(self, command: Play, now_us: int) -> None:
         line = command.line
@@ -334,12 +332,11 @@ class Player:
     def _stop(self, now_us: int) -> None:
         if not self._playing:
             return
-        self._end_all(now_us)
-        self._emissions += self._clocks.halt(self._course.stage, now_us)
+        self._outlets.end_sounding(now_us)
+        self._outlets.add(self._clocks.halt(self._course.stage, now_us))
         self._course.halt(self._position_ub(now_us), now_us)
         self._playing = False
-        for outlet in self._outlets.values():
-            outlet.clear()
+        self._outlets.clear()
         self._report(now_us)
 
     def _adopt(self, message: Adopt, now_us: int) -> None:
@@ -352,9 +349,7 @@ class Player:
         self._from_ub = state.song_at(now_us)
         self._rolled_ub = self._from_ub
         self._parts.adopt(message, bar_of(self._position_ub(now_us)))
-        for outlet in self._outlets.values():
-            self._parts.line_up(outlet, self._from_ub)
-            outlet.roll(self._from_ub)
+        self._outlets.roll(self._parts, self._from_ub, self._from_ub)
         if state.playing:
             self._clocks.roll(self._course.stage.position_at(now_us + self._lead_us()), anew=True)
         self._report(now_us)
@@ -374,7 +369,7 @@ class Player:
     # -- bars ------------------------------------------------------------------------------------------------------
 
     def _lead_us(self) -> int:
-        return max([self._clocks.lead_us, *(outlet.lead_us for outlet in self._outlets.values())])
+        return max(self._clocks.lead_us, self._outlets.lead_us)
 
     def _freeze_ahead_us(self) -> int:
         return self._lead_us() + self._freeze_lead_us
@@ -384,8 +379,7 @@ class Player:
             self._messages.append(frozen)
             self.bars += 1
             self.fallbacks += frozen.origin != "fresh"
-            for outlet in self._outlets.values():
-                outlet.add_bar(frozen.part, frozen.song_bar, frozen.bar, ties, self._from_ub)
+            self._outlets.add_bar(frozen.part, frozen.song_bar, frozen.bar, ties, self._from_ub)
 
     def _take_bar(self, message: OfferBar | SpliceBar, now_us: int) -> None:
         bars = self._parts.get(message.part)
@@ -405,8 +399,7 @@ class Player:
         ties = message.bar.ties if message.from_ub else bars.ties(message.song_bar)
         if self._playing:
             feel = bars.feel(self._course.song)
-            for outlet in self._outlets.values():
-                outlet.splice(message.part, feel, message.song_bar, message.bar, ties, splice_ub)
+            self._outlets.splice(message.part, feel, message.song_bar, message.bar, ties, splice_ub)
         self._messages.append(bars.spliced(message, now_us))
 
     # -- parts -----------------------------------------------------------------------------------------------------
@@ -427,14 +420,8 @@ class Player:
             return
         bars.muted = muted
         if muted:
-            for key, outlet in self._outlets.items():
-                self._emissions += [(key, event) for event in outlet.end_sounding(now_us, (part,))]
-
-    def _end_all(self, now_us: int) -> None:
-        for key, outlet in self._outlets.items():
-            self._emissions += [(key, event) for event in outlet.end_sounding(now_us)]
+            self._outlets.end_sounding(now_us, (part,))
 
     def _panic(self, now_us: int) -> None:
-        self._end_all(now_us)
-        silences = [Event(now_us, Kind.SILENCE, "", channel, 0) for channel in self._parts.channels]
-        self._emissions += [(key, silence) for key in self._outlets for silence in silences]
+        self._outlets.end_sounding(now_us)
+        self._outlets.silence(self._parts.channels, now_us)

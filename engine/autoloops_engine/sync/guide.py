@@ -3,7 +3,8 @@
 from typing import Final
 
 from autoloops_engine.messages import Adopt, Continue, FromPlayer, Locate, SetTempo, Start, Stop, SyncState, ToPlayer
-from autoloops_engine.player.core import Emission, Player
+from autoloops_engine.player.core import Player
+from autoloops_engine.player.outlets import Emission
 from autoloops_engine.sync.source import Request, SourceState, SyncSource
 from autoloops_engine.units import US_PER_MS
 
