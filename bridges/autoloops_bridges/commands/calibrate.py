@@ -5,6 +5,7 @@ from typing import Annotated, Final
 
 import typer
 
+from autoloops_bridges.commands import option_types as option
 from autoloops_bridges.midi.names import NONE, VIRTUAL
 from autoloops_bridges.processes.options import MidiApi
 
@@ -16,7 +17,7 @@ def calibrate(
     midi_in: Annotated[
         str, typer.Option(metavar="NAME|virtual|none", help="Port where they come back, or where a pad is tapped.")
     ] = VIRTUAL,
-    midi_api: Annotated[MidiApi | None, typer.Option(help="MIDI system. [default: the first that works]")] = None,
+    midi_api: option.MidiApi = None,
     clicks: Annotated[int, typer.Option(min=8, max=500, help="How many clicks.")] = 40,
     tap: Annotated[
         bool, typer.Option("--tap", help="Tap along by ear, on the space bar or a pad, instead of a loop.")

@@ -5,29 +5,23 @@ from typing import Annotated, Literal
 
 import typer
 
+from autoloops_bridges.commands import option_types as option
 from autoloops_bridges.commands.bundles import asked_parts, choose_bundles, default_parts
 from autoloops_bridges.commands.words import check_known_parts, check_number, read_channels, read_models, read_parts
 from autoloops_bridges.control.vocabulary import MAX_INT
 from autoloops_bridges.processes.options import assign_channels
 from autoloops_engine.time.swing import MOST_PERCENT, STRAIGHT_PERCENT, Swing
-from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 
 SwingGrid = Literal["8", "16"]
 
 
 def render(
     out: Annotated[Path, typer.Option(metavar="FILE.mid", dir_okay=False, help="The file to write.")],
-    parts: Annotated[str, typer.Option(help="Parts to play, between commas. [default: those with a model]")] = "",
-    model: Annotated[
-        list[str] | None, typer.Option(metavar="[PART=]BUNDLE", help="Model of a part, or of all parts; repeatable.")
-    ] = None,
+    parts: option.Parts = "",
+    model: option.Model = None,
     bars: Annotated[int, typer.Option(min=1, max=100_000, help="How many bars.")] = 8,
-    tempo: Annotated[
-        float, typer.Option(min=MIN_TEMPO_BPM, max=MAX_TEMPO_BPM, callback=check_number, help="Beats per minute.")
-    ] = 120.0,
-    seed: Annotated[
-        int | None, typer.Option(min=0, max=MAX_INT, help="Seed of the parts. [default: a new one]")
-    ] = None,
+    tempo: option.Tempo = 120.0,
+    seed: option.Seed = None,
     temperature: Annotated[
         float | None,
         typer.Option(min=0, max=4, callback=check_number, help="0: the likeliest notes. [default: the model's]"),
@@ -36,10 +30,7 @@ def render(
         float, typer.Option(min=STRAIGHT_PERCENT, max=MOST_PERCENT, callback=check_number, help="Swing, in per cent.")
     ] = STRAIGHT_PERCENT,
     swing_grid: Annotated[SwingGrid, typer.Option(help="What swings: eighths or sixteenths.")] = "16",
-    channel: Annotated[
-        list[str] | None,
-        typer.Option(metavar="PART=N", help="MIDI channel; repeatable. [default: melody=1 bass=2 drums=10]"),
-    ] = None,
+    channel: option.Channel = None,
 ) -> None:
     """Write what play would play into a file.
 

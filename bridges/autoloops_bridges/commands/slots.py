@@ -5,10 +5,10 @@ from typing import Annotated
 
 import typer
 
+from autoloops_bridges.commands import option_types as option
 from autoloops_bridges.record.slots_file import default_slots_path, read_slots
 from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.session.state import Stored
-from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 
 
 def slots(
@@ -20,7 +20,7 @@ def slots(
         Path | None,
         typer.Option("--slots", metavar="FILE", dir_okay=False, help="The slots to read. [default: the user's]"),
     ] = None,
-    tempo: Annotated[float, typer.Option(min=MIN_TEMPO_BPM, max=MAX_TEMPO_BPM, help="Beats per minute.")] = 120.0,
+    tempo: option.Tempo = 120.0,
 ) -> None:
     """List what the slots hold, or write their loops as MIDI files."""
     path = file or default_slots_path()
