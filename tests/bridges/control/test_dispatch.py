@@ -154,7 +154,7 @@ def test_listen_takes_port_and_lookahead() -> None:
     ],
 )
 def test_unknown_addresses_are_refused(address: str) -> None:
-    reason(address, 1)
+    assert reason(address, 1)
 
 
 def test_reserved_words_are_no_part_names() -> None:

@@ -172,6 +172,7 @@ def test_the_examples_of_the_docs_have_no_problem_and_name_every_key() -> None:
 
 
 @given(st.text(max_size=80), st.text("[]map=\"'\n #.{}", max_size=80))
-def test_no_text_raises(text: str, symbols: str) -> None:
+def test_whatever_a_text_holds_is_read_or_told_with_its_line(text: str, symbols: str) -> None:
     for content in (text, symbols, GOOD + symbols, "[[map]]\n" + text, "[ports." + symbols, "[set]\n" + symbols):
-        read_rig(content, PARTS)
+        for problem in read_rig(content, PARTS).problems:
+            assert re.fullmatch(r"Line [1-9]\d*: .+\.", problem, re.DOTALL), problem

@@ -1,5 +1,6 @@
 """The edge behind a real UDP socket on a free port, driven by python-osc's client."""
 
+import select
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -41,12 +42,9 @@ class Engine:
         while now_us() < deadline_us:
             next_us = self.edge.next_deadline_us(now_us())
             wait_s = 0.01 if next_us is None else min(0.01, max(1e-6, (next_us - now_us()) / 1e6))
-            self.socket.settimeout(wait_s)
-            try:
+            if select.select([self.socket], [], [], wait_s)[0]:
                 packet, peer = self.socket.recvfrom(65535)
                 self.edge.receive(packet, peer, now_us())
-            except TimeoutError:
-                pass
             for data, to in self.edge.advance(now_us()):
                 self.socket.sendto(data, to)
             if done():

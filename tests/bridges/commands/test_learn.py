@@ -1,6 +1,7 @@
 """``autoloops learn`` over real UDP with controllers, console and OSC edge as main has them, and MIDI made up."""
 
 import queue
+import select
 import socket
 import threading
 import time
@@ -46,7 +47,6 @@ class Engine:
         self.ready: Callable[[], None] = lambda: None
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
-        self._socket.settimeout(0.002)
         self.port = str(self._socket.getsockname()[1])
         self._leaving = threading.Event()
         self._thread = threading.Thread(target=self._serve)
@@ -64,11 +64,9 @@ class Engine:
 
     def _serve(self) -> None:
         while not self._leaving.is_set():
-            try:
+            if select.select([self._socket], [], [], 0.002)[0]:
                 packet, peer = self._socket.recvfrom(65_535)
                 self.edge.receive(packet, peer, now_us())
-            except TimeoutError:
-                pass
             while not self.midi.empty():
                 self.controllers.receive(MidiIn("keys", self.midi.get(), now_us()), now_us())
             self.controllers.advance(now_us())

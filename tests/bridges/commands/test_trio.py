@@ -1,16 +1,14 @@
 """A bundle of three parts on the command line: play, render, encode, interpolate, models."""
 
 import json
-import sys
 from pathlib import Path
-from types import SimpleNamespace
 
 import mido
 import msgspec
 import numpy as np
 import pytest
+from tests.bridges.commands.running import Run
 
-from autoloops_bridges import cli
 from autoloops_bridges.commands import bundles, models
 from autoloops_bridges.commands.midifile import to_midi
 from autoloops_bridges.processes.options import PlayOptions
@@ -52,24 +50,6 @@ def trio(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     return installed["tiny-trio"]
 
 
-@pytest.fixture
-def launched(monkeypatch: pytest.MonkeyPatch) -> list[PlayOptions]:
-    options: list[PlayOptions] = []
-
-    def launch(asked: PlayOptions) -> int:
-        options.append(asked)
-        return 0
-
-    monkeypatch.setitem(sys.modules, "autoloops_bridges.processes.launcher", SimpleNamespace(launch=launch))
-    return options
-
-
-def autoloops(*words: str) -> object:
-    with pytest.raises(SystemExit) as end:
-        cli.main(words)
-    return end.value.code
-
-
 @pytest.mark.parametrize(
     ("words", "models_of"),
     [
@@ -82,9 +62,9 @@ def autoloops(*words: str) -> object:
     ],
 )
 def test_play_gives_parts_their_models(
-    trio: Path, launched: list[PlayOptions], words: str, models_of: dict[str, str]
+    autoloops: Run, trio: Path, launched: list[PlayOptions], words: str, models_of: dict[str, str]
 ) -> None:
-    assert autoloops("play", *words.split()) == 0
+    assert autoloops("play", *words.split())[0] == 0
     (options,) = launched
     places = {"trio": str(trio), "trio#bass": f"{trio}#bass", "melody": str(trio.parent / "melody-2bar")}
     assert options.parts == tuple(models_of)
@@ -92,21 +72,22 @@ def test_play_gives_parts_their_models(
     assert options.channels == {part: {"melody": 1, "bass": 2, "drums": 10}.get(part, 3) for part in models_of}
 
 
-def test_a_rig_file_names_bundles_and_outputs(tmp_path: Path, trio: Path, launched: list[PlayOptions]) -> None:
+def test_a_rig_file_names_bundles_and_outputs(
+    autoloops: Run, tmp_path: Path, trio: Path, launched: list[PlayOptions]
+) -> None:
     rig = tmp_path / "rig.toml"
     rig.write_text('[parts.melody]\nmodel = "tiny-trio"\n[parts.lead]\nmodel = "tiny-trio#bass"\n')
-    assert autoloops("play", "--rig", str(rig)) == 0
+    assert autoloops("play", "--rig", str(rig))[0] == 0
     (options,) = launched
     assert options.models == {"melody": str(trio), "lead": f"{trio}#bass"}
 
 
-def test_a_bundle_that_is_none_is_one_sentence(launched: list[PlayOptions], capsys: pytest.CaptureFixture[str]) -> None:
-    assert autoloops("play", "--model", "nowhere") == 1
-    assert (
-        capsys.readouterr().err
-        == "autoloops: There is no bundle at {}; `autoloops models` lists the installed ones.\n".format(
-            Path("nowhere").absolute()
-        )
+def test_a_bundle_that_is_none_is_one_sentence(autoloops: Run, launched: list[PlayOptions]) -> None:
+    place = Path("nowhere").absolute()
+    assert autoloops("play", "--model", "nowhere") == (
+        1,
+        "",
+        f"autoloops: There is no bundle at {place}; `autoloops models` lists the installed ones.\n",
     )
     assert not launched
 
@@ -120,8 +101,8 @@ def test_a_path_with_any_signs_in_it_is_a_bundle_and_a_name_with_a_sign_names_an
     assert split_reference("set#1/trio") == ("set#1/trio", "")
 
 
-def test_render_writes_three_tracks_from_one_point(trio: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    assert autoloops("render", "--out", "out.mid", "--model", "tiny-trio", "--bars", "17", "--seed", "5") == 0
+def test_render_writes_three_tracks_from_one_point(autoloops: Run) -> None:
+    assert autoloops("render", "--out", "out.mid", "--model", "tiny-trio", "--bars", "17", "--seed", "5")[0] == 0
     model = TrioStub()
     notes = render(
         [cast(part, 1, model, family="trio").setup for part in PARTS],
@@ -145,29 +126,29 @@ def write_song(path: Path) -> Path:
     return path
 
 
-def test_encode_reads_all_parts_of_a_file(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_encode_reads_all_parts_of_a_file(autoloops: Run, tmp_path: Path) -> None:
     song = write_song(tmp_path / "a.mid")
-    assert autoloops("encode", str(song), "--model", "tiny-trio") == 0
-    out, err = capsys.readouterr()
+    status, out, err = autoloops("encode", str(song), "--model", "tiny-trio")
+    assert status == 0
     answer = json.loads(out)
     assert (answer["part"], answer["model"], len(answer["z"])) == ("melody", "tiny-trio", 6)
     assert all(f"is taken as the {part}" in err for part in PARTS)
-    assert autoloops("encode", str(song), "--model", "tiny-trio", "--track", "3") == 0
-    assert json.loads(capsys.readouterr().out)["z"] != answer["z"], "another track was read as the melody"
+    status, out, _ = autoloops("encode", str(song), "--model", "tiny-trio", "--track", "3")
+    assert status == 0
+    assert json.loads(out)["z"] != answer["z"], "another track was read as the melody"
 
 
-def test_encode_with_one_output_named_lets_it_choose_its_track(
-    tmp_path: Path, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_encode_with_one_output_named_lets_it_choose_its_track(autoloops: Run, tmp_path: Path) -> None:
     song = write_song(tmp_path / "a.mid")
-    assert autoloops("encode", str(song), "--part", "lead", "--model", "tiny-trio#bass", "--track", "2") == 0
-    assert "Track 2 (melody) is taken as the bass." in capsys.readouterr().err
+    status, _, err = autoloops("encode", str(song), "--part", "lead", "--model", "tiny-trio#bass", "--track", "2")
+    assert status == 0
+    assert "Track 2 (melody) is taken as the bass." in err
 
 
-def test_interpolate_writes_all_parts_and_both_ends(tmp_path: Path) -> None:
+def test_interpolate_writes_all_parts_and_both_ends(autoloops: Run, tmp_path: Path) -> None:
     song = write_song(tmp_path / "a.mid")
     words = ["interpolate", str(song), str(song), "--steps", "2", "--out", "ab.mid", "--model", "tiny-trio"]
-    assert autoloops(*words) == 0
+    assert autoloops(*words)[0] == 0
     written_song = read_midi(Path("ab.mid"))
     assert {track.name for track in written_song.tracks} == set(PARTS)
     first, second = (
