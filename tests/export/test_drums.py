@@ -12,6 +12,7 @@ pytest.importorskip("torch")
 pytest.importorskip("symusic")
 
 import torch
+from tests.export.made_up import lively_model
 
 from autoloops_engine.codecs.drums import HALF_STEP_UB, hits_of, tokens_of
 from autoloops_engine.inference.onnx_decoder import open_decoder
@@ -79,13 +80,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture
 def model() -> GrooveVae:
-    torch.manual_seed(0)
-    built = build_model(CONFIG).eval()
-    assert isinstance(built, GrooveVae)
-    with torch.no_grad():
-        for parameter in built.parameters():
-            parameter.add_(0.3 * torch.randn_like(parameter))
-    return built
+    return lively_model(CONFIG, GrooveVae)
 
 
 def some_loops(count: int = 4, seed: int = 3) -> Loops:

@@ -11,16 +11,14 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
-import typer
-from typer.testing import CliRunner
+from tests.export.made_up import run, some_melodies
 
 from autoloops_engine.bundle.load import load_bundle, read_file
-from autoloops_engine.errors import AutoLoopsError, ModelError, UsageError
+from autoloops_engine.errors import ModelError, UsageError
 from autoloops_engine.inference.onnx_decoder import open_decoder
 from autoloops_engine.inference.requests import DecodeRequest, decode
 from autoloops_engine.latent import latent_space, point_at
-from autoloops_export.commands import register
-from autoloops_export.data.windows import DatasetManifest, PackCounts, SplitWindows, save_dataset
+from autoloops_export.data.windows import save_dataset
 from autoloops_export.models.config import ModelConfig
 from autoloops_export.models.registry import CheckpointCard, build_model, save_model
 
@@ -31,14 +29,8 @@ SPLITS = {"train": 4, "valid": 40, "test": 30}
 @pytest.fixture(scope="module")
 def data(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("data")
-    rng = np.random.default_rng(0)
-    pack = PackCounts("songs", "CC0", "Songs by nobody, CC0.", {"CC0": 3}, 3, 3, SPLITS)
-    manifest = DatasetManifest("melody", 2, 32, 90, SPLITS, 0, 0, {}, [], [pack])
-    splits = {
-        name: SplitWindows(rng.integers(0, 90, (count, 32)).astype(np.uint8), np.zeros(count, np.uint8))
-        for name, count in SPLITS.items()
-    }
-    save_dataset(folder, manifest, splits)
+    made_up = some_melodies(SPLITS)
+    save_dataset(folder, made_up.manifest, made_up.splits)
     return folder
 
 
@@ -48,16 +40,6 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
     torch.manual_seed(1)
     save_model(path, build_model(CONFIG).state_dict(), CheckpointCard(CONFIG, step=7, seconds=120.0, windows=99))
     return path
-
-
-def run(*words: str | Path) -> str:
-    app = typer.Typer(pretty_exceptions_enable=False)
-    register(app)
-    result = CliRunner().invoke(app, [str(word) for word in words])
-    if isinstance(result.exception, AutoLoopsError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.output
 
 
 @pytest.fixture(scope="module")

@@ -10,14 +10,12 @@ pytest.importorskip("torch")
 pytest.importorskip("symusic")
 
 import torch
-import typer
-from typer.testing import CliRunner
+from tests.export.made_up import run, some_melodies
 
 from autoloops_engine.bundle.load import load_bundle
 from autoloops_engine.bundle.write import write_bundle
-from autoloops_engine.errors import AutoLoopsError, ModelError, UsageError
+from autoloops_engine.errors import ModelError, UsageError
 from autoloops_engine.testing import tiny_manifest
-from autoloops_export.commands import register
 from autoloops_export.data.packs import splits_of
 from autoloops_export.data.windows import Dataset, DatasetManifest, PackCounts, SplitWindows
 from autoloops_export.models.config import ModelConfig
@@ -34,32 +32,15 @@ def bundle(tmp_path_factory: pytest.TempPathFactory, quick_export: None) -> Path
     folder = tmp_path_factory.mktemp("base")
     torch.manual_seed(3)
     save_model(folder / "best.safetensors", build_model(CONFIG).state_dict(), CheckpointCard(CONFIG))
-    rng = np.random.default_rng(0)
-    splits = {
-        name: SplitWindows(rng.integers(0, 90, (count, 32)).astype(np.uint8), np.zeros(count, np.uint8))
-        for name, count in COUNTS.items()
-    }
-    pack = PackCounts("songs", "CC0", "Songs by nobody, CC0.", {"CC0": 3}, 3, 3, COUNTS)
-    manifest = DatasetManifest("melody", 2, 32, 90, COUNTS, 0, 0, {}, [], [pack])
     plan = ExportPlan(
         checkpoint=folder / "best.safetensors",
         out=folder / "tiny",
-        dataset=Dataset(manifest, splits),
+        dataset=some_melodies(COUNTS),
         storage="float16",
         points=5,
     )
     export_bundle(plan, lambda word: None)
     return folder / "tiny"
-
-
-def run(*words: str | Path) -> str:
-    app = typer.Typer(pretty_exceptions_enable=False)
-    register(app)
-    result = CliRunner().invoke(app, [str(word) for word in words])
-    if isinstance(result.exception, AutoLoopsError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.output
 
 
 def test_the_model_is_read_off_the_weights_of_a_bundle(bundle: Path) -> None:

@@ -9,6 +9,7 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
+from tests.export.made_up import lively_model, some_melodies
 
 from autoloops_engine.errors import ModelError
 from autoloops_engine.inference.onnx_decoder import OnnxDecoder, open_decoder
@@ -19,7 +20,7 @@ from autoloops_engine.session.core import Session
 from autoloops_engine.session.offline import Performance
 from autoloops_engine.session.settings import PartSetup
 from autoloops_engine.session.surface import Target
-from autoloops_export.data.windows import Dataset, DatasetManifest, PackCounts, SplitWindows
+from autoloops_export.data.windows import Dataset
 from autoloops_export.models.config import ModelConfig
 from autoloops_export.models.flat import FlatVae
 from autoloops_export.models.hierarchical import HierarchicalVae
@@ -52,34 +53,18 @@ COUNTS = {"train": 80, "valid": 20, "test": 10}
 
 @pytest.fixture
 def model() -> HierarchicalVae:
-    torch.manual_seed(0)
-    built = build_model(CONFIG).eval()
-    assert isinstance(built, HierarchicalVae)
-    with torch.no_grad():
-        for parameter in built.parameters():
-            parameter.add_(0.3 * torch.randn_like(parameter))
-    return built
+    return lively_model(CONFIG, HierarchicalVae)
 
 
 @pytest.fixture(scope="module")
 def dataset() -> Dataset:
-    rng = np.random.default_rng(0)
-    splits = {}
-    for name, count in COUNTS.items():
-        tokens = np.where(rng.random((count, 16 * BARS)) < 0.3, rng.integers(35, 60, (count, 16 * BARS)), 0)
-        splits[name] = SplitWindows(tokens.astype(np.uint8), np.zeros(count, np.uint8))
-    pack = PackCounts("songs", "CC0", "Songs by nobody, CC0.", {}, 1, 1, COUNTS)
-    return Dataset(DatasetManifest("melody", BARS, 16 * BARS, 90, COUNTS, 0, 0, {}, [], [pack]), splits)
+    return some_melodies(COUNTS, BARS)
 
 
 @pytest.fixture(scope="module")
 def decoder(dataset: Dataset, tmp_path_factory: pytest.TempPathFactory, quick_export: None) -> OnnxDecoder:
     folder = tmp_path_factory.mktemp("run")
-    torch.manual_seed(4)
-    built = build_model(CONFIG)
-    with torch.no_grad():
-        for parameter in built.parameters():
-            parameter.add_(0.3 * torch.randn_like(parameter))
+    built = lively_model(CONFIG, HierarchicalVae, seed=4)
     save_model(folder / "best.safetensors", built.state_dict(), CheckpointCard(CONFIG))
     plan = ExportPlan(
         checkpoint=folder / "best.safetensors", out=folder / "long", dataset=dataset, storage="float16", points=10

@@ -8,12 +8,13 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
+from tests.export.made_up import lively_model
 
 from autoloops_engine.errors import ModelError
 from autoloops_export.models.config import ModelConfig
 from autoloops_export.models.flat import FlatVae
 from autoloops_export.models.loops import Loops
-from autoloops_export.models.registry import CheckpointCard, build_model, load_card, load_model, save_model
+from autoloops_export.models.registry import CheckpointCard, load_card, load_model, save_model
 from autoloops_export.training.measure import free_running, measure
 from autoloops_export.training.objective import Feeding, elbo, kl_nats, shifted
 from autoloops_export.training.sharing import Noise
@@ -24,13 +25,7 @@ BATCH = 3
 
 @pytest.fixture
 def model() -> FlatVae:
-    torch.manual_seed(0)
-    built = build_model(TINY).eval()
-    assert isinstance(built, FlatVae)
-    with torch.no_grad():
-        for parameter in built.parameters():
-            parameter.add_(0.3 * torch.randn_like(parameter))
-    return built
+    return lively_model(TINY, FlatVae)
 
 
 @pytest.fixture

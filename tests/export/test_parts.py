@@ -5,7 +5,7 @@ import pytest
 
 pytest.importorskip("torch")
 
-import torch
+from tests.export.made_up import lively_model
 
 from autoloops_engine.bundle.manifest import Manifest, ParityReport
 from autoloops_engine.bundle.shapes import misfit
@@ -13,7 +13,6 @@ from autoloops_engine.inference.views import views_of
 from autoloops_export.evaluation.loops import LoopSet, decode_loops, encode_loops, few, parts_of
 from autoloops_export.evaluation.parts import spread
 from autoloops_export.models.config import TRIO_PARTS, ModelConfig
-from autoloops_export.models.registry import build_model
 from autoloops_export.models.trio import TrioVae
 from autoloops_export.onnx.parity import check_parity, merged
 from autoloops_export.onnx.parts import PartModel, TorchJoint, joint_graphs, part_shapes
@@ -38,13 +37,7 @@ CONFIG = ModelConfig(
 
 @pytest.fixture(scope="module")
 def trio() -> TrioVae:
-    torch.manual_seed(2)
-    built = build_model(CONFIG).eval()
-    assert isinstance(built, TrioVae)
-    with torch.no_grad():
-        for parameter in built.parameters():
-            parameter.add_(0.3 * torch.randn_like(parameter))
-    return built
+    return lively_model(CONFIG, TrioVae, seed=2)
 
 
 @pytest.fixture(scope="module")

@@ -12,12 +12,9 @@ import pytest
 pytest.importorskip("torch")
 pytest.importorskip("symusic")
 
-import typer
-from typer.testing import CliRunner
+from tests.export.made_up import run
 
-from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.inference.onnx_decoder import open_decoder
-from autoloops_export.commands import register
 from autoloops_export.models.config import ModelConfig
 from autoloops_export.training.recipe import load_recipe
 
@@ -103,16 +100,6 @@ def commands(recipe: Path) -> list[list[str]]:
     return [line.split()[1:] for line in re.findall(rf"^autoloops {wanted}.*$", page, re.MULTILINE)]
 
 
-def run(words: list[str]) -> str:
-    app = typer.Typer(pretty_exceptions_enable=False)
-    register(app)
-    result = CliRunner().invoke(app, words, env={"COLUMNS": "200"})
-    if isinstance(result.exception, AutoLoopsError):
-        raise result.exception
-    assert result.exit_code == 0, result.output
-    return result.output
-
-
 def small(recipe: Path) -> list[str]:
     """Options that make a run of the recipe take a second."""
     known = {entry.name for entry in dataclasses.fields(ModelConfig)}
@@ -130,10 +117,10 @@ def test_two_commands_make_a_bundle_of_a_folder_of_midi_files(
     monkeypatch.chdir(here)
     (tmp_path / "corpora").symlink_to(corpora)
     (here / "export").symlink_to(ROOT / "export")
-    said = run([*train, *small(recipe)])
+    said = run(*train, *small(recipe))
     assert "broken.mid" in said
     assert "The best weights are in" in said
-    run([*export, "--points", "5"])
+    run(*export, "--points", "5")
     decoder = open_decoder(here / "runs" / recipe.stem / recipe.stem)
     config = load_recipe(recipe).model
     assert decoder.manifest.bars == config.bars

@@ -13,8 +13,9 @@ import pytest
 pytest.importorskip("torch")
 
 import torch
+from tests.export.made_up import some_melodies
 
-from autoloops_export.data.windows import DatasetManifest, PackCounts, SplitWindows, load_dataset, save_dataset
+from autoloops_export.data.windows import load_dataset, save_dataset
 from autoloops_export.models.registry import load_card
 from autoloops_export.training.recipe import load_recipe
 from autoloops_export.training.schedules import Plan
@@ -51,13 +52,8 @@ COUNTS = {"train": 200, "valid": 30, "test": 30}
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("shared")
-    rng = np.random.default_rng(0)
-    splits = {}
-    for name, count in COUNTS.items():
-        tokens = np.where(rng.random((count, 32)) < 0.3, rng.integers(35, 60, (count, 32)), 0).astype(np.uint8)
-        splits[name] = SplitWindows(tokens, np.zeros(count, np.uint8))
-    pack = PackCounts("a", "", "", {}, 1, 1, COUNTS)
-    save_dataset(folder / "data", DatasetManifest("melody", 2, 32, 90, COUNTS, 0, 0, {}, [], [pack]), splits)
+    made_up = some_melodies(COUNTS)
+    save_dataset(folder / "data", made_up.manifest, made_up.splits)
     (folder / "recipe.toml").write_text(RECIPE)
     return folder
 

@@ -16,8 +16,9 @@ pytest.importorskip("torch")
 
 import torch
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+from tests.export.made_up import some_melodies
 
-from autoloops_export.data.windows import Dataset, DatasetManifest, PackCounts, SplitWindows, load_dataset, save_dataset
+from autoloops_export.data.windows import Dataset, load_dataset, save_dataset
 from autoloops_export.models.registry import load_card
 from autoloops_export.training import session
 from autoloops_export.training.checkpoints import RESUME
@@ -54,13 +55,8 @@ COUNTS = {"train": 100, "valid": 20, "test": 20}
 @pytest.fixture(scope="module")
 def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("told")
-    rng = np.random.default_rng(0)
-    splits = {}
-    for name, count in COUNTS.items():
-        tokens = np.where(rng.random((count, 32)) < 0.3, rng.integers(35, 60, (count, 32)), 0).astype(np.uint8)
-        splits[name] = SplitWindows(tokens, np.zeros(count, np.uint8))
-    pack = PackCounts("a", "", "", {}, 1, 1, COUNTS)
-    save_dataset(folder / "data", DatasetManifest("melody", 2, 32, 90, COUNTS, 0, 0, {}, [], [pack]), splits)
+    made_up = some_melodies(COUNTS)
+    save_dataset(folder / "data", made_up.manifest, made_up.splits)
     (folder / "recipe.toml").write_text(RECIPE)
     return folder
 

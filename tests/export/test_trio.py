@@ -11,6 +11,7 @@ pytest.importorskip("torch")
 pytest.importorskip("symusic")
 
 import torch
+from tests.export.made_up import lively_model
 
 from autoloops_engine.codecs.registry import DRUMS as DRUM_CODEC
 from autoloops_engine.codecs.registry import MELODY as MELODY_CODEC
@@ -24,7 +25,6 @@ from autoloops_export.data.trios import TrioWindows, read_trios
 from autoloops_export.data.windows import Dataset, load_dataset
 from autoloops_export.models.config import TRIO_PARTS, ModelConfig
 from autoloops_export.models.loops import Loops, loops_from
-from autoloops_export.models.registry import build_model
 from autoloops_export.models.trio import TrioVae
 from autoloops_export.training import schedules
 from autoloops_export.training.batches import BatchSampler
@@ -90,13 +90,7 @@ def dataset(tmp_path_factory: pytest.TempPathFactory) -> Dataset:
 
 @pytest.fixture
 def model() -> TrioVae:
-    torch.manual_seed(2)
-    built = build_model(CONFIG).eval()
-    assert isinstance(built, TrioVae)
-    with torch.no_grad():
-        for parameter in built.parameters():
-            parameter.add_(0.3 * torch.randn_like(parameter))
-    return built
+    return lively_model(CONFIG, TrioVae, seed=2)
 
 
 def test_a_band_gives_windows_in_which_all_three_begin_at_the_same_bar(tmp_path: Path) -> None:

@@ -5,12 +5,13 @@ from typing import Final
 
 from autoloops_bridges.control.dispatch import address_of
 from autoloops_bridges.control.learn import Learner
+from autoloops_bridges.control.through import Through
 from autoloops_engine.session.surface import Surface, Target, Values
 
 _LEARN: Final = "learn"
 
 
-class Console:
+class Console(Through):
     """Hands everything on to ``surface`` but what belongs to the mapping.
 
     Thread: the owner's only. Blocks: no.
@@ -22,39 +23,23 @@ class Console:
     """
 
     def __init__(self, surface: Surface, learner: Learner, changed: Callable[[], None]) -> None:
-        self._surface = surface
+        super().__init__(surface)
         self._learner = learner
         self._changed = changed
 
-    def parts(self) -> tuple[str, ...]:
-        """See ``Surface``."""
-        return self._surface.parts()
-
-    def attributes(self, part: str) -> tuple[str, ...]:
-        """See ``Surface``."""
-        return self._surface.attributes(part)
-
-    def targets(self) -> tuple[Target, ...]:
-        """See ``Surface``."""
-        return self._surface.targets()
-
-    def get(self, target: Target) -> Values:
-        """See ``Surface``."""
-        return self._surface.get(target)
-
     def set(self, target: Target, values: Values, now_us: int) -> None:
         """See ``Surface``; what is set is what MIDI learn takes for touched."""
-        self._surface.set(target, values, now_us)
+        super().set(target, values, now_us)
         self._learner.touched(address_of(target), now_us)
 
     def act(self, target: Target, values: Values, now_us: int) -> None:
         """See ``Surface``."""
         if not learns(self._learner, target, values, now_us):
-            self._surface.act(target, values, now_us)
+            super().act(target, values, now_us)
 
     def touched(self) -> tuple[Target, ...]:
         """See ``Surface``; the lights of controllers follow."""
-        touched = self._surface.touched()
+        touched = super().touched()
         if touched:
             self._changed()
         return touched

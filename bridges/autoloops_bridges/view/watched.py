@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from autoloops_bridges.control.through import Through
 from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.session.surface import Surface, Target, Values
 
@@ -31,7 +32,7 @@ class LastMove:
     move: Move | None = None
 
 
-class WatchedSurface:
+class WatchedSurface(Through):
     """Hands everything on to ``surface`` and notes the last move.
 
     Thread: the owner's only. Blocks: no.
@@ -43,37 +44,17 @@ class WatchedSurface:
     """
 
     def __init__(self, surface: Surface, last: LastMove, source: Callable[[], str]) -> None:
-        self._surface = surface
+        super().__init__(surface)
         self._last = last
         self._source = source
 
-    def parts(self) -> tuple[str, ...]:
-        """See ``Surface``."""
-        return self._surface.parts()
-
-    def attributes(self, part: str) -> tuple[str, ...]:
-        """See ``Surface``."""
-        return self._surface.attributes(part)
-
-    def targets(self) -> tuple[Target, ...]:
-        """See ``Surface``."""
-        return self._surface.targets()
-
-    def get(self, target: Target) -> Values:
-        """See ``Surface``."""
-        return self._surface.get(target)
-
     def set(self, target: Target, values: Values, now_us: int) -> None:
         """See ``Surface``."""
-        self._noted(self._surface.set, target, values, now_us)
+        self._noted(super().set, target, values, now_us)
 
     def act(self, target: Target, values: Values, now_us: int) -> None:
         """See ``Surface``."""
-        self._noted(self._surface.act, target, values, now_us)
-
-    def touched(self) -> tuple[Target, ...]:
-        """See ``Surface``."""
-        return self._surface.touched()
+        self._noted(super().act, target, values, now_us)
 
     def _noted(self, do: Callable[[Target, Values, int], None], target: Target, values: Values, now_us: int) -> None:
         try:
