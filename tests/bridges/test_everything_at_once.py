@@ -173,7 +173,8 @@ class Everything(RuleBasedStateMachine):
                 self.offered.add(message.part)
         if isinstance(message, TransportState) and message.playing:
             # A start lies a moment ahead, so that its first note is not late; until then time stands still.
-            at_ub = message.song_at(max(self.joined.now_us, message.time_us))
+            begun = message.nudge.line_us(self.joined.now_us) >= message.time_us
+            at_ub = message.song_at(self.joined.now_us) if begun else message.gearing.song_at(message.position_ub)
             epoch, before_ub = self.position
             assert message.epoch != epoch or at_ub >= before_ub - ROUNDING_UB, "time went backwards"
             self.position = (message.epoch, at_ub)

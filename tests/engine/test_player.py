@@ -282,6 +282,15 @@ def test_slicing_time_differently_never_changes_the_music(
     assert by_time(replay(messages, cuts_us, (0, 0))) == by_time(replay(messages, [], (0, 0)))
 
 
+@pytest.mark.parametrize("ramp_ub", [0, 4 * UB_PER_BEAT])
+def test_a_tempo_that_comes_right_after_a_start_leaves_the_start_where_it_is(ramp_ub: int) -> None:
+    bar = Bar(1, 0, (note(0, 60), note(8, 64)))
+    subject = player(MELODY, OfferBar("melody", 1, 0, bar), Start(), SetTempo(20.0, ramp_ub))
+    state = subject.state(0)
+    assert (state.position_ub, state.time_us) == (0, START_DELAY_US)
+    assert of(run(subject, BAR_US), Kind.ON)[0] == (0, 60)
+
+
 @settings(max_examples=150, deadline=None)
 @given(performances(), st.lists(st.tuples(st.integers(0, 8 * BAR_US), st.booleans()), max_size=40))
 def test_a_patient_sink_hears_what_a_prompt_one_hears(

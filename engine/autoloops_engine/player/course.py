@@ -34,6 +34,7 @@ class Course:
         self._line = line
         self._goal: Timeline | None = None
         self._meets_us = 0
+        self._start_us = 0
         self.gearing = Gearing()
         self.nudge = Nudge()
         self.running = False
@@ -84,6 +85,7 @@ class Course:
     def roll(self, start_us: int) -> None:
         """Let time run from ``start_us`` on, from where it stands; what a nudge has shifted begins there."""
         self.nudge = Nudge()
+        self._start_us = start_us
         self.leave(replace(self._line, time_us=start_us))
         self.running = True
 
@@ -119,6 +121,7 @@ class Course:
     def join(self, master: Timeline) -> None:
         """Be on the master's line itself."""
         self._line = self._goal = master
+        self._start_us = 0
         self.running = True
         self._meets_us = master.time_us
 
@@ -141,7 +144,7 @@ class Course:
         if not self.running:
             line = replace(line, time_us=now_us)
         elif line.ramp_ub:
-            at_us = self.nudge.line_us(now_us)
+            at_us = self._line_us(now_us)
             line = line.moved(at_us, line.position_at(at_us), at_us)
         return TransportState(
             epoch,
@@ -167,4 +170,5 @@ class Course:
         self.running = False
 
     def _line_us(self, now_us: int) -> int:
-        return self.nudge.line_us(now_us) if self.running else self._line.time_us
+        # Time begins to run with the start, which lies a moment ahead.
+        return max(self.nudge.line_us(now_us), self._start_us) if self.running else self._line.time_us
