@@ -61,7 +61,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         SystemExit: always; 0 for success, 2 for wrong usage, 1 for any other failure.
     """
     words = list(sys.argv[1:] if arguments is None else arguments)
-    if words and words[0] in ("play", "render"):
+    if words and words[0] in ("play", "render", "replay"):
         words = repeat_options(words, REPEATABLE)
     status: object = 1
     try:

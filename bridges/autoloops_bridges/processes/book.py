@@ -44,7 +44,10 @@ class LedgeredSink:
     def end_left_over(self, now_us: int) -> None:
         """End every note in the book: an earlier player, or a port that is gone, left it sounding."""
         # A server that cuts time into periods drops some when a client comes, and connects from a later one on.
-        at_us = now_us + 2 * self.sink.lead_us + _CALM_US if self.sink.lead_us else now_us
+        self.end_all(now_us + 2 * self.sink.lead_us + _CALM_US if self.sink.lead_us else now_us, now_us)
+
+    def end_all(self, at_us: int, now_us: int) -> None:
+        """End every note in the book at ``at_us``."""
         for channel, pitch in self._ledger.sounding():
             self.send(Event(at_us, Kind.OFF, "", channel, pitch, early=True), now_us)
         self.sink.flush(now_us)

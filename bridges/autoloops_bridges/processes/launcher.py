@@ -1,5 +1,7 @@
 """``autoloops play``: a thin parent that starts the two processes, replaces the one that dies and ends them together.
 
+``autoloops replay`` has a process that plays a record in the player's place, and no main.
+
 ::
 
     parent ──life line──▶ main ◀──wire──▶ player
@@ -56,7 +58,7 @@ class _Signal(NamedTuple):
 
 
 def launch(options: PlayOptions) -> int:
-    """Play until told to end or until the bars asked for have sounded.
+    """Play until told to end or until what was asked for has sounded.
 
     Returns:
         The exit status: 0 after an orderly end.
@@ -97,6 +99,12 @@ class _Family:
         for_main, for_player = socket.socketpair()
         self._wires = {MAIN: for_main, PLAYER: for_player}
         self._watches = {PLAYER: Watch(HUNG_PLAYER_US), MAIN: Watch(HUNG_MAIN_US)}
+        self._modules = {PLAYER: PLAYER, MAIN: MAIN}
+        # Whose orderly end is the end of all.
+        self._head = MAIN
+        if options.replay is not None:
+            self._head, self._modules[PLAYER] = PLAYER, "replayer"
+            del self._watches[MAIN]
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._lives: dict[str, socket.socket] = {}
         self._due_us = dict.fromkeys(self._watches, 0)
@@ -148,7 +156,7 @@ class _Family:
         ours, theirs = socket.socketpair()
         ours.setblocking(False)
         sockets = {"osc": self._osc, "wire": self._wires[name], "life": theirs}
-        module = f"autoloops_bridges.processes.{name}"
+        module = f"autoloops_bridges.processes.{self._modules[name]}"
         watch.born(monotonic_us())
         child = give_birth(module, self._options, str(self._shared.path), watch.generation, sockets)
         theirs.close()
@@ -174,10 +182,10 @@ class _Family:
     def _bury(self, death: _Death) -> int | None:
         """A child is gone: the exit status if that is the end, else its successor is on its way."""
         watch, child = self._watches[death.name], self._children[death.name]
-        if death.name == MAIN and child.returncode == 0:
+        if death.name == self._head and child.returncode == 0:
             return 0
         worked = self._shared.last_beat_us(death.name) >= watch.born_us
-        if death.name == MAIN and child.returncode == 1 and death.generation == 0:
+        if death.name == self._head and child.returncode == 1 and death.generation == 0 and not worked:
             # It said on standard error what is wrong.
             return 1
         pause_us = watch.died(worked=worked)

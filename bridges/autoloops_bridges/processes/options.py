@@ -40,8 +40,24 @@ class PortPair(Struct, frozen=True, array_like=True):
     output: str
 
 
+class Replay(Struct, frozen=True, kw_only=True):
+    """What ``autoloops replay`` plays.
+
+    Attributes:
+        record: Absolute path of the record of a session.
+        first_bar: The bar to begin with, from 1.
+        bars: How many; None: all that follow.
+        wait_s: How long somebody may take to connect a port of our own.
+    """
+
+    record: str
+    first_bar: int = 1
+    bars: int | None = None
+    wait_s: float = 0.0
+
+
 class PlayOptions(Struct, frozen=True, kw_only=True):
-    """The options of ``autoloops play``.
+    """The options of ``autoloops play``; ``autoloops replay`` has some of them.
 
     Attributes:
         parts: Names of the parts, in order, each once.
@@ -70,6 +86,7 @@ class PlayOptions(Struct, frozen=True, kw_only=True):
         remarks: A sentence for each thing about the rig file that the performer has to be told.
         record: Keep a record of the session.
         slots: Where the slots are kept; empty: they end with the session.
+        replay: Play a former session again; None: play.
         plain: Print line by line, for a log.
     """
 
@@ -99,6 +116,7 @@ class PlayOptions(Struct, frozen=True, kw_only=True):
     remarks: tuple[str, ...] = ()
     record: bool = True
     slots: str = ""
+    replay: Replay | None = None
     plain: bool = False
 
     @property

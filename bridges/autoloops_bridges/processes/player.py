@@ -30,6 +30,7 @@ from autoloops_bridges.processes.realtime import claim_realtime
 from autoloops_bridges.processes.routes import MAIN, Routes, port_key
 from autoloops_bridges.processes.shared import Shared
 from autoloops_bridges.processes.sources import open_source
+from autoloops_bridges.processes.timekeeping import BEAT_US, PORTS_PATIENCE_S, SWITCH_INTERVAL_S, is_closed
 from autoloops_bridges.processes.wire import Wire
 from autoloops_engine.messages import (
     LATE_BOUNDS_US,
@@ -51,14 +52,8 @@ from autoloops_engine.player.transcript import Transcript
 from autoloops_engine.sync.guide import Guide
 from autoloops_engine.sync.midi_clock import MidiClock
 from autoloops_engine.sync.midi_transport import is_of_clock
-from autoloops_engine.units import US_PER_MS, US_PER_S
+from autoloops_engine.units import US_PER_S
 
-# How long a busy Python thread (a MIDI callback) may keep the timing thread waiting.
-_SWITCH_INTERVAL_S: Final = 0.000_5
-# The parent takes a player that is silent for 200 ms for hung.
-_BEAT_US: Final = 50 * US_PER_MS
-# A MIDI system that takes longer to answer gets its port when it does; the show goes on meanwhile.
-_PORTS_PATIENCE_S: Final = 1.0
 _RECORD: Final = "record"
 
 
@@ -108,7 +103,7 @@ class PlayerProcess:
         Args:
             remark: Something else to tell the performer at the start.
         """
-        self._watch.start(_PORTS_PATIENCE_S)
+        self._watch.start(PORTS_PATIENCE_S)
         news = self._watch.take()
         for each in news:
             self._take_ports(each)
@@ -184,7 +179,7 @@ class PlayerProcess:
             for sink in self._sinks.values():
                 sink.settle(now_us)
             self._report(now_us)
-            self._wait(now_us + _BEAT_US)
+            self._wait(now_us + BEAT_US)
         self._handle(Quit(), monotonic_us())
         self._advance(monotonic_us())
         self._guide.close()
@@ -204,7 +199,7 @@ class PlayerProcess:
         now_us = monotonic_us()
         self._advance(now_us)
         if self._life in readable:
-            self._leaving = _closed(self._life)
+            self._leaving = is_closed(self._life)
         if self._woken in readable:
             self._drain_wake()
             self._pass_on_midi()
@@ -332,19 +327,10 @@ class PlayerProcess:
         self._wire.send(encode(stats))
 
 
-def _closed(life: socket.socket) -> bool:
-    try:
-        return life.recv(1) == b""
-    except BlockingIOError:
-        return False
-    except OSError:
-        return True
-
-
 def main() -> int:
     """Run the player process; the launcher's child."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    sys.setswitchinterval(_SWITCH_INTERVAL_S)
+    sys.setswitchinterval(SWITCH_INTERVAL_S)
     born = be_born()
     born.sockets["life"].setblocking(False)
     process = PlayerProcess(born)

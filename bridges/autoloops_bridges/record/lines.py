@@ -11,6 +11,7 @@ from typing import Final
 import msgspec
 from msgspec import Struct
 
+from autoloops_bridges.record.excerpt import ends_of
 from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.messages import Frozen, Heard, Sounded, TransportState
 from autoloops_engine.session.surface import Values
@@ -89,11 +90,16 @@ def read_lines(path: Path) -> Iterator[Line]:
 
 
 def heard_in(lines: Iterator[Line]) -> list[Heard]:
-    """Everything that sounded, once each, in the order in which it did."""
+    """Everything that sounded, once each, in the order in which it did.
+
+    What a player that died left sounding ended when its successor came, which had the book of sounding notes.
+    """
     heard: list[Heard] = []
     known: dict[int, int] = {}
     for line in lines:
         if isinstance(line, Sounded):
+            if line.player not in known and line.events:
+                heard += ends_of(heard, line.events[0].at_us)
             had = known.get(line.player, 0)
             heard += line.events[max(0, had - line.first) :]
             known[line.player] = max(had, line.first + len(line.events))
