@@ -5,7 +5,7 @@ import pytest
 from msgspec import structs
 
 from autoloops_engine.bundle.manifest import Output
-from autoloops_engine.codecs.registry import DRUMS
+from autoloops_engine.codecs.registry import DRUMS, MELODY
 from autoloops_engine.inference.decoder import DecodedSteps, Floats, Tokens
 from autoloops_engine.latent import latent_space
 from autoloops_engine.messages import Frozen, SetPart
@@ -52,6 +52,37 @@ def joined() -> Performance:
     session.act(Target("start"), (), performance.now_us)
     performance.settle()
     return performance
+
+
+@pytest.mark.parametrize("bound", ["frozen", "heard"])
+def test_what_was_frozen_or_heard_of_one_codec_does_not_bind_a_model_of_another(
+    joined: Performance, bound: str
+) -> None:
+    session = joined.session
+    # In the middle of bars: nothing is being decoded when the model is swapped.
+    joined.run_until(1_000_000 + 8 * BAR_US + BAR_US // 2)
+    for model, codec in ((StubDecoder(), MELODY), (Drummer(), DRUMS), (StubDecoder(), MELODY)):
+        if bound == "frozen":
+            session.set(Target("freeze", "drums"), (1, 2, 20), joined.now_us)
+        else:
+            session.act(Target("back", "drums"), (2,), joined.now_us)
+        joined.run_until(joined.now_us + 4 * BAR_US)
+        setup = PartSetup("drums", 10, latent_space(model.manifest), 2, codec=codec)
+        joined.decoders["drums"] = model
+        session.swap_model(setup, None, joined.now_us)
+        joined.run_until(joined.now_us + 8 * BAR_US)
+        assert session.get(Target("freeze", "drums")) == (0,)
+        assert [len(steps.extras) for steps in session.loop_steps("drums")] == [len(codec.extras)] * 2
+
+
+def test_a_model_is_heard_although_the_loop_of_before_was_brought_back(joined: Performance) -> None:
+    joined.run_until(1_000_000 + 8 * BAR_US + BAR_US // 2)
+    joined.session.act(Target("back", "drums"), (2,), joined.now_us)
+    joined.run_until(joined.now_us + 4 * BAR_US)
+    setup = PartSetup("drums", 10, latent_space(Drummer().manifest), 2, codec=DRUMS)
+    joined.session.swap_model(setup, [2.0, 0.0, 0.0, 0.0], joined.now_us)
+    joined.run_until(joined.now_us + 4 * BAR_US)
+    assert joined.session.loop_steps("drums")[0].extras[0].min() > 0.5
 
 
 def bars(joined: Performance) -> dict[int, Frozen]:

@@ -59,6 +59,10 @@ class Limits(Struct, frozen=True):
             return self
         return replace(self, kept=frozen_steps(loop))
 
+    def without_kept(self) -> "Limits":
+        """The same with nothing frozen: for a model whose steps mean something else."""
+        return replace(self, kept=(), frozen=frozenset(), frozen_voices=frozenset())
+
     def kept_at(self, loop_step: int) -> FrozenStep | None:
         """What sounded at a step of the loop when it was frozen; None: it is not known."""
         return self.kept[loop_step] if loop_step < len(self.kept) else None

@@ -4,10 +4,10 @@ from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from autoloops_engine.errors import UsageError
-from autoloops_engine.latent import point_at
+from autoloops_engine.latent import LatentPoint, point_at
 from autoloops_engine.session.firing import Fired
 from autoloops_engine.session.part import PartSession
-from autoloops_engine.session.settings import PartSetup
+from autoloops_engine.session.settings import PartSetup, Settings
 from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.surface import Target
 
@@ -53,7 +53,7 @@ def swap_model(stage: Stage, setup: PartSetup, z: Sequence[float] | None, now_us
         point = sharing.settings.point.seen_in(setup.space)
     stage.touch(Target("length", part.name))
     with stage.settling(part):
-        part.swap(replace(part.settings, point=point), setup.bars, setup.codec, now_us)
+        part.swap(_settings_for(setup, part, point), setup.bars, setup.codec, now_us)
         if sharing is not None:
             part.follow(sharing, now_us)
     unlink(stage, part)
@@ -63,6 +63,14 @@ def swap_model(stage: Stage, setup: PartSetup, z: Sequence[float] | None, now_us
     stage.fired[part.name] = Fired(0, point, seed)
     stage.models[part.name] = setup.model
     stage.touch(Target("model", part.name))
+
+
+def _settings_for(setup: PartSetup, part: PartSession, point: LatentPoint) -> Settings:
+    """A part's settings for another model: that one is to be heard, and steps of another kind are no steps of its."""
+    limits = part.settings.limits
+    if setup.codec.name != part.codec.name:
+        limits = limits.without_kept()
+    return replace(part.settings, point=point, limits=limits, as_heard=())
 
 
 def restore_links(stage: Stage, groups: Iterable[Sequence[str]]) -> None:
