@@ -113,7 +113,12 @@ def test_what_was_written_is_read_and_undone(kept_at: Path) -> None:
         main(["calibrate", "--undo"])
     assert end.value.code == 0
     assert kept_latencies().ports == {"synth": 12.3}
-    kept_at.write_text("{ torn")
+
+
+@pytest.mark.parametrize("content", [b"{ torn", b'{"ports": {"\xff": 1.0}}', b'{"ports": {"synth": 1e9}}', b"[]"])
+def test_a_damaged_file_of_latencies_is_as_good_as_none(kept_at: Path, content: bytes) -> None:
+    kept_at.parent.mkdir()
+    kept_at.write_bytes(content)
     assert kept_latencies() == KeptLatencies()
 
 

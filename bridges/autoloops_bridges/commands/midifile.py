@@ -1,7 +1,6 @@
 """Recorded notes to a standard MIDI file (format 1): a tempo track, then one named track per part."""
 
 import io
-import os
 from collections.abc import Iterable, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
@@ -9,6 +8,7 @@ from typing import Final
 
 import mido
 
+from autoloops_bridges.files import replace_file
 from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.session.recording import RecordedNote
 from autoloops_engine.units import BAR_UB, BEATS_PER_BAR, UB_PER_BEAT
@@ -47,14 +47,8 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         AutoLoopsError: it cannot be written there.
     """
-    draft = path.with_name(f".{path.name}.{os.getpid()}")
     try:
-        try:
-            with draft.open("xb") as file:
-                file.write(content)
-            draft.replace(path)
-        finally:
-            draft.unlink(missing_ok=True)
+        replace_file(path, content)
     except OSError as error:
         raise AutoLoopsError(f"Cannot write {path} ({error.strerror or error}): choose another place.") from error
 

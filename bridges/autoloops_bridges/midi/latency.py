@@ -3,8 +3,6 @@
 This is the only place that knows where these figures are kept.
 """
 
-import os
-import tempfile
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Annotated, Final
@@ -13,6 +11,7 @@ import msgspec
 from msgspec import Struct
 from platformdirs import user_config_path
 
+from autoloops_bridges.files import replace_file
 from autoloops_bridges.midi.names import stable_name
 from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.units import US_PER_MS
@@ -58,7 +57,7 @@ def kept_latencies() -> KeptLatencies:
     """What is kept; nothing where there is no file, or none that can be read."""
     try:
         return msgspec.json.decode(latency_path().read_bytes(), type=KeptLatencies)
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError):
         return KeptLatencies()
 
 
@@ -71,10 +70,7 @@ def write_latencies(kept: KeptLatencies) -> None:
     path = latency_path()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, scratch = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(msgspec.json.format(msgspec.json.encode(kept)) + b"\n")
-        Path(scratch).replace(path)
+        replace_file(path, msgspec.json.format(msgspec.json.encode(kept)) + b"\n")
     except OSError as error:
         raise AutoLoopsError(f"Cannot write {path} ({error.strerror or error}); use --latency instead.") from error
 

@@ -1,7 +1,5 @@
 """The models of the parts: loaded, warmed up, and how long they take on this machine."""
 
-import os
-import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +9,7 @@ import msgspec
 from platformdirs import user_cache_path
 
 from autoloops_bridges.clock import monotonic_us
+from autoloops_bridges.files import replace_file
 from autoloops_bridges.processes.options import PlayOptions
 from autoloops_engine.bundle.installed import split_reference
 from autoloops_engine.bundle.load import load_bundle
@@ -111,10 +110,7 @@ def keep_budget(parts: list[LoadedPart], budget: DecodeBudget) -> None:
     path = _budget_path()
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
-        handle, scratch = tempfile.mkstemp(dir=path.parent)
-        with os.fdopen(handle, "wb") as file:
-            file.write(msgspec.json.encode(budgets))
-        Path(scratch).replace(path)
+        replace_file(path, msgspec.json.encode(budgets))
     except OSError:
         return
 
@@ -122,7 +118,7 @@ def keep_budget(parts: list[LoadedPart], budget: DecodeBudget) -> None:
 def _read_budgets() -> dict[str, int]:
     try:
         return msgspec.json.decode(_budget_path().read_bytes(), type=dict[str, int])
-    except (OSError, msgspec.DecodeError):
+    except (OSError, ValueError):
         return {}
 
 

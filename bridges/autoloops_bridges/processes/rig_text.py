@@ -1,10 +1,6 @@
 """The rig file while it is in use: its text, what that says, and where it is kept."""
 
-import contextlib
-import os
 import queue
-import shutil
-import tempfile
 import threading
 from collections import deque
 from collections.abc import Callable, Collection
@@ -13,6 +9,7 @@ from pathlib import Path
 from autoloops_bridges.control.preset_files import preset_text
 from autoloops_bridges.control.rig import Rig
 from autoloops_bridges.control.rig_file import read_rig
+from autoloops_bridges.files import replace_file
 
 
 class RigText:
@@ -88,33 +85,10 @@ class RigText:
         while True:
             text = self._to_write.get()
             try:
-                write_atomically(path, text)
+                replace_file(path, text.encode())
                 self._kept = text
             except OSError as error:
                 self._failures.append(
                     f"The rig file {path} cannot be written ({error.strerror or error}); what was learnt holds until "
                     "the end."
                 )
-
-
-def write_atomically(path: Path, text: str) -> None:
-    """Replace a file as a whole: whatever happens meanwhile, the old or the new one is there.
-
-    Raises:
-        OSError: it cannot be written; the old one is as it was.
-    """
-    path = path.resolve()
-    handle, name = tempfile.mkstemp(dir=path.parent, prefix=f".{path.name}-")
-    scratch = Path(name)
-    try:
-        with os.fdopen(handle, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
-            file.flush()
-            os.fsync(file.fileno())
-        if path.exists():
-            shutil.copymode(path, scratch)
-        scratch.replace(path)
-    except OSError:
-        with contextlib.suppress(OSError):
-            scratch.unlink()
-        raise

@@ -18,7 +18,7 @@ from autoloops_bridges.control.rig_file import read_rig
 from autoloops_bridges.control.testing import MemorySurface
 from autoloops_bridges.midi.controls import ControlDecoder
 from autoloops_bridges.midi.parse import ControlEvent, Source
-from autoloops_bridges.processes.rig_text import RigText, write_atomically
+from autoloops_bridges.processes.rig_text import RigText
 from autoloops_engine.errors import UsageError
 from autoloops_engine.messages import MidiIn
 from autoloops_engine.session.surface import Target
@@ -312,19 +312,6 @@ def test_editing_changes_no_other_line(pieces: list[str], which: int) -> None:
             assert edited.count("[set]") == text.count("[set]")
         assert without(text, [chosen]).count("[[map]]") == len(headers) - 1
         assert len(read_rig(with_replaced(text, [chosen], table), PARTS).entries) >= 1
-
-
-def test_the_file_is_replaced_as_a_whole_and_keeps_its_rights(tmp_path: Path) -> None:
-    path = tmp_path / "rig.toml"
-    path.write_text("old")
-    path.chmod(0o640)
-    link = tmp_path / "link.toml"
-    link.symlink_to(path)
-    write_atomically(link, "new")
-    assert path.read_text() == "new"
-    assert link.is_symlink()
-    assert path.stat().st_mode & 0o777 == 0o640
-    assert sorted(each.name for each in tmp_path.iterdir()) == ["link.toml", "rig.toml"]
 
 
 def until(done: Callable[[], object]) -> None:
