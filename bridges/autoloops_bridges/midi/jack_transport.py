@@ -1,6 +1,7 @@
 """The transport of a JACK server: watched in every cycle, and led as timebase master where that is asked for."""
 
 import contextlib
+import math
 import threading
 from collections.abc import Callable
 from typing import Any, Final
@@ -22,7 +23,9 @@ BBT_OFFSET: Final = 0x40
 TICKS_PER_BEAT: Final = 1920
 # A timebase master is called in every rolling cycle; one that is not any more was replaced.
 SILENT_CYCLES: Final = 16
-QUIETEST_BPM: Final = 1.0
+# What another master says beyond these is no tempo.
+SLOWEST_BPM: Final = 1.0
+FASTEST_BPM: Final = 10_000.0
 
 
 class TransportClient(JackClient):
@@ -142,7 +145,9 @@ class TransportClient(JackClient):
 
 def _told(position: Any, at_us: int, rate_hz: int) -> tuple[int, int, int, int] | None:
     """Time, position, rounding and nanoseconds in a beat as the timebase master tells them; None: there is none."""
-    if not position.valid & BBT or position.ticks_per_beat <= 0 or position.beats_per_minute < QUIETEST_BPM:
+    if not position.valid & BBT or not SLOWEST_BPM <= position.beats_per_minute <= FASTEST_BPM:
+        return None
+    if not (0 < position.ticks_per_beat < math.inf and math.isfinite(position.beats_per_bar)):
         return None
     tick_ub = round(UB_PER_BEAT / position.ticks_per_beat)
     beats = round((position.bar - 1) * position.beats_per_bar) + position.beat - 1
@@ -155,7 +160,7 @@ def _told(position: Any, at_us: int, rate_hz: int) -> tuple[int, int, int, int] 
 class Transport:
     """The transport of the server that is there, or will be; a ``JackTransport``.
 
-    Thread: the player's; a helper of its own opens and closes clients, which may take a while.
+    Thread: the player's; a thread of its own opens and closes clients, which may take a while.
     """
 
     def __init__(self, tempo_bpm: float, wake: Callable[[], None], *, leads: bool) -> None:

@@ -106,7 +106,7 @@ def encode(address: str, arguments: Sequence[Argument] = ()) -> bytes:
             body += osc_types.write_float(argument)
         elif isinstance(argument, str):
             tags += "s"
-            body += osc_types.write_string(argument.replace("\x00", ""))
+            body += osc_types.write_string(_sendable(argument))
         elif argument.bit_length() < 32:
             tags += "i"
             body += osc_types.write_int(argument)
@@ -114,6 +114,11 @@ def encode(address: str, arguments: Sequence[Argument] = ()) -> bytes:
             tags += "h"
             body += osc_types.write_int64(argument)
     return osc_types.write_string(address) + osc_types.write_string(tags) + body
+
+
+def _sendable(text: str) -> str:
+    """The text without what no OSC string holds: zero, and the odd bytes that a file's name may have."""
+    return text.replace("\x00", "").encode(errors="replace").decode()
 
 
 def bundle(tag: int, messages: Iterable[bytes]) -> bytes:

@@ -2,11 +2,11 @@
 
 ::
 
-    timing thread ──let go, look now──▶ helper thread: opens, looks, connects, closes
+    timing thread ──let go, look now──▶ watching thread: opens, looks, connects, closes
           ▲                                   │
           └────────── news + wake socket ─────┘
 
-Whatever may block happens on the helper; the timing thread only swaps the port it plays to.
+Whatever may block happens on the watching thread; the timing thread only swaps the port it plays to.
 """
 
 import contextlib
@@ -274,7 +274,7 @@ class PortWatch:
 
     Args:
         keeper: Looks after the ports.
-        wake: Called from the helper thread when there is news; must not block.
+        wake: Called from the watching thread when there is news; must not block.
         look_now: Set by whoever knows that the keeper would find something.
     """
 

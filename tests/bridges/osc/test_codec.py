@@ -146,6 +146,10 @@ def test_the_cheap_look_at_a_message_agrees_with_the_parser(arguments: list[Any]
     assert codec.has_arguments(data, len(address)) == bool(arguments)
 
 
+def test_text_that_is_no_unicode_travels_with_marks_in_its_place() -> None:
+    assert codec.parse(codec.encode("/al/error", ("caf\udce9.toml\x00",))) == codec.Message("/al/error", ("caf?.toml",))
+
+
 def test_a_float_that_only_a_double_holds_travels_as_one() -> None:
     values = (1e300, -1e39, 0.5, float("inf"))
     assert codec.parse(codec.encode("/al/ping", values)) == codec.Message("/al/ping", values)
