@@ -29,6 +29,7 @@ class SetPart(Struct, frozen=True, tag=True):
         offset_us: Added to the time of each event of the part; negative plays earlier. A change while time runs is
             reached little by little.
         swing: Which of its notes come late; a change while time runs holds from the next beat on.
+        port: The port of the rig file that it plays to; empty: the one that it was started with.
     """
 
     part: str
@@ -38,6 +39,35 @@ class SetPart(Struct, frozen=True, tag=True):
     early_ub: int = 0
     offset_us: int = 0
     swing: Swing = Swing()
+    port: str = ""
+
+
+class AddPart(Struct, frozen=True, tag=True):
+    """A part joins in, or one that was to leave stays.
+
+    Attributes:
+        route: How it is routed and how its loop runs.
+        epoch: Of the position that ``first_bar`` is meant for; after a jump it joins in at once.
+        first_bar: The first song bar that it plays; one that is over is no reason to wait.
+    """
+
+    route: SetPart
+    epoch: int
+    first_bar: int
+
+
+class RemovePart(Struct, frozen=True, tag=True):
+    """A part leaves: its notes end, and nothing of it begins any more.
+
+    Attributes:
+        part: Name of the part.
+        epoch: Of the position; after a jump, or while time stands still, it leaves at once.
+        position_ub: Where, in micro-beats from the start of bar 1; None: at once.
+    """
+
+    part: str
+    epoch: int = 0
+    position_ub: int | None = None
 
 
 class SetFreezeLead(Struct, frozen=True, tag=True):
@@ -240,6 +270,12 @@ class Frozen(Struct, frozen=True, tag=True):
     from_ub: int = 0
 
 
+class PartGone(Struct, frozen=True, tag=True):
+    """A part that was to leave has left: its last note has ended."""
+
+    part: str
+
+
 class MidiIn(Struct, frozen=True, tag=True):
     """One MIDI message that came in, stamped at the driver's callback."""
 
@@ -343,6 +379,8 @@ class Ended(Struct, frozen=True, tag=True):
 
 ToPlayer = (
     SetPart
+    | AddPart
+    | RemovePart
     | SetFreezeLead
     | Ask
     | Adopt
@@ -362,7 +400,9 @@ ToPlayer = (
     | EndAfter
     | Quit
 )
-FromPlayer = TransportState | Frozen | MidiIn | PortsState | PlayerStats | SyncState | Sounded | Hello | Ended
+FromPlayer = (
+    TransportState | Frozen | PartGone | MidiIn | PortsState | PlayerStats | SyncState | Sounded | Hello | Ended
+)
 
 LATE_BOUNDS_US: Final = (50, 100, 200, 500, 1_000, 2_000, 5_000, 10_000, 20_000)
 

@@ -13,10 +13,11 @@ from autoloops_engine.notes import Bar, Note
 from autoloops_engine.player.bars import PartBars
 from autoloops_engine.player.core import START_DELAY_US
 from autoloops_engine.player.events import Kind
-from autoloops_engine.session.core import FREEZE_LEAD_US, Session
+from autoloops_engine.session.core import Session
 from autoloops_engine.session.offline import Performance, render
 from autoloops_engine.session.recording import Recorder
 from autoloops_engine.session.settings import PartSetup
+from autoloops_engine.session.stage import FREEZE_LEAD_US
 from autoloops_engine.session.surface import Target
 from autoloops_engine.testing import StubDecoder
 from autoloops_engine.units import BAR_UB, STEP_UB, ns_per_beat

@@ -4,15 +4,10 @@ from pathlib import Path
 from typing import Final
 
 from autoloops_bridges.commands.words import ModelWords
-from autoloops_engine.bundle.installed import find_bundle, installed_bundles, split_reference
+from autoloops_engine.bundle.installed import find_bundle, installed_bundles, split_reference, usual_bundle
 from autoloops_engine.errors import BundleError
 
 USUAL_PARTS: Final = ("melody", "bass", "drums")
-
-
-def usual_bundle(part: str) -> str:
-    """The name of the bundle that plays a part when nobody says otherwise."""
-    return f"{part}-2bar"
 
 
 def default_parts() -> tuple[str, ...]:

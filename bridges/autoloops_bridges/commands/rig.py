@@ -6,14 +6,14 @@ from typing import Final, NamedTuple
 
 from msgspec.structs import replace
 
-from autoloops_bridges.commands.bundles import default_parts, usual_bundle
+from autoloops_bridges.commands.bundles import default_parts
 from autoloops_bridges.control.preset_files import preset_text
 from autoloops_bridges.control.rig import Rig
 from autoloops_bridges.control.rig_file import read_rig
 from autoloops_bridges.midi.latency import kept_latencies
 from autoloops_bridges.processes.options import PlayOptions, PortPair
 from autoloops_bridges.processes.sources import check_source
-from autoloops_engine.bundle.installed import find_bundle, installed_bundles, split_reference
+from autoloops_engine.bundle.installed import find_bundle, installed_bundles, split_reference, usual_bundle
 from autoloops_engine.errors import BundleError, PortError
 
 # Options that a rig file may give as well, beside ``sync``.

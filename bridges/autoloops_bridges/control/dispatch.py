@@ -6,7 +6,7 @@ from enum import Enum
 from typing import Final, NamedTuple
 
 from autoloops_bridges.control.rows import Argument, Direction, Kind, Row, Type
-from autoloops_bridges.control.vocabulary import MAX_INT, RESERVED, TABLE, is_part_name
+from autoloops_bridges.control.vocabulary import MAX_INT, MAX_PART_NAME, RESERVED, TABLE, is_part_name
 from autoloops_engine.session.surface import Key, Target, Value, Values
 
 MAX_KNOWN_ADDRESSES: Final = 4096
@@ -234,6 +234,11 @@ def _coerce_word(argument: Argument, value: object) -> str:
         raise _RefusedError(f"{argument.name} must be a word, not {_shown(value)}.")
     if argument.choices and value not in argument.choices:
         raise _RefusedError(f"{argument.name} must be one of {', '.join(argument.choices)}, not {_shown(value)}.")
+    if argument.names_part and not is_part_name(value):
+        raise _RefusedError(
+            f"{_shown(value)} cannot name a part: small letters, digits, - and _, starting with a letter, at most "
+            f"{MAX_PART_NAME}, and no word of the vocabulary."
+        )
     return value
 
 

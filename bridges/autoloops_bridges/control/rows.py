@@ -45,6 +45,7 @@ class Argument:
         choices: The words allowed.
         optional: It may be left out.
         many: It may be repeated, here at the end of the list.
+        names_part: It is what a part is to be called.
     """
 
     name: str
@@ -56,6 +57,7 @@ class Argument:
     choices: tuple[str, ...] = ()
     optional: bool = False
     many: bool = False
+    names_part: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,8 @@ from autoloops_engine.units import (
     MIN_TEMPO_BPM,
 )
 
+# A longer one would not leave room for a bar in a packet, nor for its row in the live view.
+MAX_PART_NAME: Final = 32
 PART_NAME: Final = re.compile(r"[a-z][a-z0-9_-]*")
 MAX_INT: Final = 2**31 - 1
 MAX_LOOKAHEAD_MS: Final = 100.0
@@ -82,6 +84,24 @@ _WHOLE: Final = (
         "Swing of every part that has none of its own: where the second of two notes falls, from 50 (straight) over "
         "66.7 (triplets) to 75, for eighths (grid 8) or sixteenths (16); while playing from the next beat on. "
         "`/al/PART/bar` tells what is written, straight; `/al/PART/note` comes when it sounds.",
+    ),
+    Row(
+        "/al/parts",
+        Kind.VALUE,
+        Direction.OUT,
+        (Argument("part", Type.STRING, many=True),),
+        "The names of the parts, in order. Sent when one comes or goes; without arguments it asks.",
+    ),
+    verb(
+        "/al/parts/add",
+        "A part joins in while the others play: its name, its bundle (name or path, and after `#` the output that is "
+        "to play), its MIDI channel and the port of the rig file that it plays to. What is left out is as the rig "
+        "file has it for a part of that name, else as `autoloops play --parts` would. It plays from the bar line on "
+        "that its first bar can be ready for, once its model is loaded; `/al/parts` tells.",
+        Argument("name", Type.STRING, names_part=True),
+        Argument("bundle", Type.STRING, optional=True),
+        Argument("channel", Type.INT, 1, 16, "MIDI channel", optional=True),
+        Argument("port", Type.STRING, optional=True),
     ),
     verb(
         "/al/ping",
@@ -255,6 +275,12 @@ _PART: Final = (
         Argument("what", Type.STRING, default="new", choices=("new", "vary", "again"), optional=True),
         WHEN,
     ),
+    verb(
+        "/al/PART/remove",
+        "The part leaves, at the next bar line unless another launch point is given, and at once while nothing plays: "
+        "its notes end there, the others play on, and its addresses answer no more.",
+        WHEN,
+    ),
     verb("/al/PART/restart", "Bar 1 of the loop falls on the launch point.", WHEN),
 )
 
@@ -330,10 +356,10 @@ _OUT: Final = (
 TABLE: Final[tuple[Row, ...]] = (*_WHOLE, *_LEARN, *_PART, *_OUT)
 
 # Words of addresses to come are kept free beside those in use, so that no rig breaks when they arrive.
-_TO_COME: Final = "back chords clock keep link map model morph none part parts redo replay scale slot solo undo"
+_TO_COME: Final = "back chords clock keep link map model morph none part redo replay scale slot solo undo"
 RESERVED: Final = frozenset({row.segments[0] for row in TABLE} - {"PART"} | set(_TO_COME.split()))
 
 
 def is_part_name(name: str) -> bool:
     """Whether ``name`` can be that of a part: a lower-case word that the table does not use itself."""
-    return PART_NAME.fullmatch(name) is not None and name not in RESERVED
+    return len(name) <= MAX_PART_NAME and PART_NAME.fullmatch(name) is not None and name not in RESERVED

@@ -11,6 +11,7 @@ from autoloops_bridges.control.dispatch import Action
 from autoloops_bridges.control.feedback import Feedback
 from autoloops_bridges.control.learn import Learner, State, Status
 from autoloops_bridges.control.mapping import MidiMap, default_entries
+from autoloops_bridges.control.rig import RigPart
 from autoloops_bridges.midi.controls import ControlDecoder
 from autoloops_bridges.midi.parse import ControlEvent, Source
 from autoloops_bridges.processes.options import PlayOptions
@@ -52,6 +53,7 @@ class Controllers:
         self._map = MidiMap((), self._present)
         self._listens = False
         self._arrivals: dict[str, int] = {}
+        self._channels = dict(options.channels)
         self._rig = RigText(options.rig_file, options.rig, options.parts, self._remap)
         self.learner = Learner(self._rig, tell)
         self.remarks = (*options.remarks, *self._rig.rig.problems)
@@ -71,6 +73,11 @@ class Controllers:
     def rig(self) -> str:
         """The text of the rig file, with what was learnt."""
         return self._rig.text
+
+    @property
+    def written_parts(self) -> dict[str, RigPart]:
+        """What the rig file has for parts, by name."""
+        return self._rig.rig.parts
 
     def take_up(self, rig: str) -> None:
         """Go on with the mapping of a main process that died."""
@@ -92,10 +99,19 @@ class Controllers:
     def touched(self) -> None:
         """Values changed."""
         self._feedback.touched()
+        if self._surface.parts() != tuple(self._rig.parts):
+            self._take_parts(self._surface.parts())
         listens = self._present(_EAR) == (1,)
         if listens is not self._listens:
             self._listens = listens
             self._remap()
+
+    def _take_parts(self, parts: tuple[str, ...]) -> None:
+        """Others play: what the rig file maps to them counts."""
+        for part in parts:
+            if part not in self._rig.parts or part not in self._channels:
+                self._channels[part] = int(self._surface.get(Target("channel", part))[0])
+        self._rig.play(parts)
 
     def playing(self, playing: bool) -> None:
         """Time runs or stands still."""
@@ -133,7 +149,7 @@ class Controllers:
     def _remap(self) -> None:
         """Map by another rig file."""
         rig = self._rig.rig
-        channels = {part: self._options.channels[part] for part in self._options.parts}
+        channels = {part: self._channels[part] for part in self._rig.parts}
         defaults = default_entries(channels, rig.takeover) if rig.defaults else []
         if self._listens:
             defaults = [entry for entry in defaults if entry.source is not Source.NOTE]

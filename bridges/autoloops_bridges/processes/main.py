@@ -6,8 +6,11 @@ import signal
 import socket
 import sys
 import traceback
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
+
+from msgspec import structs
 
 from autoloops_bridges.clock import monotonic_us, wall_us
 from autoloops_bridges.control.console import Console
@@ -18,6 +21,7 @@ from autoloops_bridges.processes.birth import Born, be_born
 from autoloops_bridges.processes.controllers import Controllers
 from autoloops_bridges.processes.diary import Diary
 from autoloops_bridges.processes.eventlog import EventLog, default_log_path
+from autoloops_bridges.processes.newcomers import NewcomerSurface
 from autoloops_bridges.processes.parts import LoadedPart
 from autoloops_bridges.processes.shared import Shared
 from autoloops_bridges.processes.stats import Named, Stats, flat
@@ -44,7 +48,7 @@ from autoloops_engine.messages import (
     encode,
 )
 from autoloops_engine.session.core import Session
-from autoloops_engine.session.surface import Target
+from autoloops_engine.session.surface import Surface, Target
 from autoloops_engine.units import US_PER_MS, US_PER_S
 
 # Read per wake-up, so that a flood of OSC delays a decoded bar by milliseconds and not by its own length.
@@ -65,7 +69,8 @@ class MainProcess:
 
     def __init__(self, born: Born, parts: list[LoadedPart]) -> None:
         now_us = monotonic_us()
-        self._options = born.options
+        names, channels = [part.setup.name for part in parts], {part.setup.name: part.setup.channel for part in parts}
+        self._options = structs.replace(born.options, parts=tuple(names), channels=channels)
         self._osc = born.sockets["osc"]
         self._life = born.sockets["life"]
         self._wire = Wire(born.sockets["wire"])
@@ -77,7 +82,8 @@ class MainProcess:
         self._shared = Shared(Path(born.shared))
         setups = [part.setup for part in parts]
         self._session = Session(setups, born.options.seed, born.options.tempo_bpm, born.generation)
-        self._thinking = Thinking(self._session, parts, Reports(self._decoded, self._failed, self._told), self._wake_up)
+        reports = Reports(self._decoded, self._failed, self._told, self._joined)
+        self._thinking = Thinking(self._session, parts, reports, self._wake_up)
         self._clock = NtpClock(now_us, wall_us())
         self._observe_us = now_us + US_PER_S
         static = [(address.host, address.port) for address in born.options.osc_send]
@@ -87,8 +93,8 @@ class MainProcess:
         self._diary = Diary(self._log)
         self._view = self._open_view()
         self._midi_port = ""
-        osc, midi = self._view.surface(self._osc_client), self._view.surface(lambda: self._midi_port)
-        self._controllers = Controllers(born.options, midi, self._tell_learning)
+        osc, midi = self._surface(self._osc_client), self._surface(lambda: self._midi_port)
+        self._controllers = Controllers(self._options, midi, self._tell_learning)
         console = Console(osc, self._controllers.learner, self._controllers.touched)
         self._edge = OscEdge(console, self._clock, static, lambda: flat(self._figures()))
         self._greet_by_us = now_us + _PORTS_PATIENCE_US if born.generation == 0 else None
@@ -101,12 +107,14 @@ class MainProcess:
         self._torn = 0
         self._ended = False
 
+    def _surface(self, source: Callable[[], str]) -> Surface:
+        """What a controller is to act on; ``source`` says which one acts at this moment."""
+        ports = self._options.ports
+        return NewcomerSurface(self._view.surface(source), ports, lambda: self._controllers.written_parts)
+
     def _open_view(self) -> View:
-        unpitched = frozenset(part.setup.name for part in self._thinking.parts if not part.setup.codec.pitched)
         osc = self._osc.getsockname()[:2]
-        return open_view(
-            Scene(self._options, osc, self._session, self._stats, self._thinking.budget, self._listening, unpitched)
-        )
+        return open_view(Scene(self._options, osc, self._session, self._stats, self._thinking.budget, self._listening))
 
     def _tell_learning(self, status: Status) -> None:
         self._edge.tell("/al/learn/status", status.state.value, status.address, status.control, status.text)
@@ -124,6 +132,9 @@ class MainProcess:
 
     def _told(self, text: str) -> None:
         self._view.line(text)
+
+    def _joined(self, part: LoadedPart, now_us: int) -> None:
+        self._archive.joined(part, now_us)
 
     def _listening(self) -> int:
         return len(self._edge.listeners())

@@ -1,7 +1,7 @@
 """The models of the parts: loaded, warmed up, and how long they take on this machine."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -67,7 +67,13 @@ def load_parts(options: PlayOptions) -> list[LoadedPart]:
 
 
 def load_part(
-    name: str, channel: int, reference: str, *, codec: Codec | None = None, loaded: Sequence[LoadedPart] = ()
+    name: str,
+    channel: int,
+    reference: str,
+    *,
+    codec: Codec | None = None,
+    loaded: Sequence[LoadedPart] = (),
+    port: str = "",
 ) -> LoadedPart:
     """Load and warm up the model of one part.
 
@@ -77,6 +83,7 @@ def load_part(
         reference: Path of the bundle, and after ``#`` the output that is to play.
         codec: What the part spoke before; None: nothing.
         loaded: Parts whose models can be shared.
+        port: The port of the rig file that it plays to; empty: the one that it is started with.
 
     Raises:
         BundleError: the bundle is missing, damaged, too new or unsafe, or has no such output.
@@ -92,7 +99,8 @@ def load_part(
     same = next((part for part in loaded if part.budget_key == key), None)
     durations_us = tuple(warm_up(cast_part.decoder, monotonic_us, decodes)) if same is None else same.warm_up_us
     full = f"{path}#{cast_part.output}" if cast_part.output else path
-    return LoadedPart(cast_part.setup, full, model, cast_part.decoder, bundle.digest, cached_us, durations_us)
+    setup = replace(cast_part.setup, port=port)
+    return LoadedPart(setup, full, model, cast_part.decoder, bundle.digest, cached_us, durations_us)
 
 
 def decode_budget(parts: list[LoadedPart]) -> DecodeBudget:

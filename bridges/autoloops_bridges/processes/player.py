@@ -19,6 +19,7 @@ from msgspec.structs import replace
 
 from autoloops_bridges.clock import monotonic_us, wall_us
 from autoloops_bridges.midi.latency import port_latency_us
+from autoloops_bridges.midi.names import NONE
 from autoloops_bridges.midi.ports import MidiSink, MidiSource
 from autoloops_bridges.osc.ntp import NtpClock
 from autoloops_bridges.osc.sink import sinks_for
@@ -34,12 +35,15 @@ from autoloops_bridges.processes.timekeeping import BEAT_US, PORTS_PATIENCE_S, S
 from autoloops_bridges.processes.wire import Wire
 from autoloops_engine.messages import (
     LATE_BOUNDS_US,
+    AddPart,
+    Adopt,
     Ask,
     PlayerStats,
     PortsState,
     Quit,
     SendMidi,
     SetListeners,
+    SetPart,
     ToPlayer,
     decode_to_player,
     encode,
@@ -85,7 +89,11 @@ class PlayerProcess:
         self._sink: MidiSink | None = None
         self._source: MidiSource | None = None
         self._rig: Mapping[str, Ends] = {}
-        self._routes = Routes(born.options.outputs, born.options.drum_maps)
+        self._routes = Routes(
+            born.options.outputs,
+            born.options.drum_maps,
+            [port.name for port in born.options.ports if port.output != NONE],
+        )
         self._clocks: Sequence[MidiSink | None] = ()
         self._clock_with_notes = SAME in born.options.clock_out
         self._watch = watch_ports(born.options, self._shared.connections, self._wake_up)
@@ -151,10 +159,23 @@ class PlayerProcess:
             if former.sink is not None:
                 del self._sinks[key]
                 self._player.detach(key, now_us)
-            if ends.sink is not None:
-                ledger = self._shared.rig_ledger(self._routes.ports.index(name))
-                self._attach(key, ends.sink, NoteLedger(ledger), self._latency_us(ends.sink))
-                self._sinks[key].end_left_over(now_us)
+            self._play_to(name, now_us)
+
+    def _play_to(self, port: str, now_us: int) -> None:
+        """Let parts play to a port of the rig file, if it is open."""
+        sink, key = self._rig.get(port, Ends(None, None)).sink, port_key(port)
+        if sink is not None and key not in self._sinks:
+            ledger = self._shared.rig_ledger(self._routes.number(port))
+            self._attach(key, sink, NoteLedger(ledger), self._latency_us(sink))
+            self._sinks[key].end_left_over(now_us)
+
+    def _lead(self, route: SetPart, now_us: int) -> None:
+        """Let a part play to the port that it is meant for."""
+        if not self._routes.leads(route.part, route.port):
+            # What has to be said of it yet is for the port that it played to.
+            self._advance(now_us)
+            self._routes.lead(route.part, route.port)
+            self._play_to(route.port, now_us)
 
     def _take_clocks(self, clocks: Sequence[MidiSink | None], now_us: int) -> None:
         """Swap the ports that are led by clock alone."""
@@ -221,6 +242,11 @@ class PlayerProcess:
             ends = self._rig.get(message.port)
             if ends is not None and ends.sink is not None:
                 ends.sink.send_raw(message.data)
+        elif isinstance(message, AddPart):
+            self._lead(message.route, now_us)
+        elif isinstance(message, Adopt):
+            for route in message.parts:
+                self._lead(route, now_us)
         elif isinstance(message, Ask):
             self._wire.send(encode(self._ports))
             self._wire.send(encode(self._transcript.again()))

@@ -4,6 +4,7 @@ import queue
 import shutil
 import sys
 import threading
+from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
@@ -87,9 +88,13 @@ def _command() -> str:
 
 
 class BarLines:
-    """One line per bar, as soon as every part's bar is frozen."""
+    """One line per bar, as soon as every part's bar is frozen.
 
-    def __init__(self, parts: tuple[str, ...]) -> None:
+    Args:
+        parts: Answers the parts that play.
+    """
+
+    def __init__(self, parts: Callable[[], tuple[str, ...]]) -> None:
         self._parts = parts
         self._frozen: dict[str, Frozen] = {}
 
@@ -100,9 +105,10 @@ class BarLines:
         if any(other.song_bar != frozen.song_bar for other in self._frozen.values()):
             self._frozen.clear()
         self._frozen[frozen.part] = frozen
-        if len(self._frozen) < len(self._parts):
+        names = self._parts()
+        if any(name not in self._frozen for name in names):
             return None
-        parts = "  ".join(_part(self._frozen[name]) for name in self._parts if name in self._frozen)
+        parts = "  ".join(_part(self._frozen[name]) for name in names)
         return f"bar {frozen.song_bar + 1:4}  {parts}  misses {misses}  late {late_max_us / 1000:.1f} ms"
 
 

@@ -40,6 +40,11 @@ class RigText:
         return self._text
 
     @property
+    def parts(self) -> Collection[str]:
+        """The parts that play."""
+        return self._parts
+
+    @property
     def rig(self) -> Rig:
         """What it says."""
         return self._rig
@@ -49,6 +54,11 @@ class RigText:
         self._text = text
         self._rig = read_rig(text, self._parts, preset_text)
         self._used()
+
+    def play(self, parts: Collection[str]) -> None:
+        """Other parts play; what is said of those counts."""
+        self._parts = parts
+        self.use(self._text)
 
     def refresh(self) -> None:
         """Use the file as somebody else left it, if it was changed since it was read or written here."""

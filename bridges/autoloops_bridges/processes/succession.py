@@ -10,6 +10,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from autoloops_bridges.processes.birth import Born
+from autoloops_bridges.processes.options import PlayOptions
 from autoloops_bridges.processes.parts import LoadedPart, load_parts
 from autoloops_bridges.processes.shared import Shared
 from autoloops_engine.errors import AutoLoopsError
@@ -98,8 +99,8 @@ def load_models(born: Born) -> list[LoadedPart]:
     """
     shared = Shared(Path(born.shared))
     left = read_left(shared) if born.generation > 0 else None
-    models = born.options.models | (left.models if left is not None else {})
-    if models == born.options.models:
+    options = born.options if left is None else _resumed(born.options, left)
+    if options == born.options:
         shared.tries = 0
         return load_parts(born.options)
     shared.tries += 1
@@ -107,11 +108,17 @@ def load_models(born: Born) -> list[LoadedPart]:
         sys.stderr.write("The program died with the models that were loaded last. The models of the start are used.\n")
         return load_parts(born.options)
     try:
-        return load_parts(replace(born.options, models=models))
+        return load_parts(options)
     except Exception as error:
         # A bundle may break a library in any way.
         sys.stderr.write(f"{_sentence(error)} The models of the start are used.\n")
     return load_parts(born.options)
+
+
+def _resumed(options: PlayOptions, left: Left) -> PlayOptions:
+    """The options with the parts that played last; those that came or went have no other place to be known from."""
+    came = {name: part.channel for name, part in left.session.parts.items() if name not in options.channels}
+    return replace(options, parts=tuple(left.models), models=left.models, channels=options.channels | came)
 
 
 def _sentence(error: Exception) -> str:

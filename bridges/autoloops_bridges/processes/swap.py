@@ -37,8 +37,9 @@ class Wish(NamedTuple):
         part: Name of the part.
         channel: Its MIDI channel.
         bundle: Name or path of the bundle, and after ``#`` the output that is to play.
-        loops: The loops of all parts, this one among them.
+        loops: The loops of all parts; one that is not among them is to join in.
         loaded: The parts whose models can be shared.
+        port: The port of the rig file that one is to play to that joins in.
     """
 
     part: str
@@ -46,6 +47,7 @@ class Wish(NamedTuple):
     bundle: str
     loops: Mapping[str, PartLoop]
     loaded: Sequence[LoadedPart] = ()
+    port: str = ""
 
 
 class Granted(NamedTuple):
@@ -106,9 +108,10 @@ def _grant(wish: Wish) -> Granted | Denied:
     try:
         bundle, output = split_reference(wish.bundle)
         reference = f"{find_bundle(bundle)}#{output}" if output else str(find_bundle(bundle))
-        own = wish.loops[wish.part]
-        part = load_part(wish.part, wish.channel, reference, codec=own.codec, loaded=wish.loaded)
-        if part.setup.codec.name != own.codec.name or not own.steps:
+        own = wish.loops.get(wish.part)
+        codec = None if own is None else own.codec
+        part = load_part(wish.part, wish.channel, reference, codec=codec, loaded=wish.loaded, port=wish.port)
+        if own is None or part.setup.codec.name != own.codec.name or not own.steps:
             return Granted(part, None)
         z = encode(part.model, loop_features(part, wish.part, wish.loops))
         # What no latent point can be is found here and not where the music is made.
@@ -117,8 +120,9 @@ def _grant(wish: Wish) -> Granted | Denied:
     except AutoLoopsError as error:
         return Denied(wish.part, str(error))
     except Exception as error:
-        # A bundle from elsewhere may break a library in any way; the old model plays on.
-        return Denied(wish.part, f"The bundle {wish.bundle} cannot be used ({error!r}); the old model plays on.")
+        # A bundle from elsewhere may break a library in any way; what plays plays on.
+        left = "the old model plays on" if wish.part in wish.loops else f"{wish.part} does not join in"
+        return Denied(wish.part, f"The bundle {wish.bundle} cannot be used ({error!r}); {left}.")
 
 
 def loop_features(part: LoadedPart, name: str, loops: Mapping[str, PartLoop]) -> Floats:

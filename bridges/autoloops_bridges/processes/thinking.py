@@ -22,11 +22,13 @@ class Reports(NamedTuple):
         decoded: Called with the microseconds that a decode took.
         failed: Called with the address that asked and a sentence; an empty address: nobody asked for it.
         told: Called with a sentence for the performer.
+        joined: Called with a part that joined in, and when it did.
     """
 
     decoded: Callable[[int], None]
     failed: Callable[[str, str], None]
     told: Callable[[str], None]
+    joined: Callable[[LoadedPart, int], None]
 
 
 class Thinking:
@@ -43,6 +45,9 @@ class Thinking:
         self.parts = parts
         self.budget = decode_budget(parts)
         self._session = session
+        self._cast = session.cast()
+        self._loaded = list(parts)
+        self._employed = {part.setup.name: part for part in parts}
         self._reports = reports
         self._wake = wake
         self._answers: deque[Decoded | Failed | Found] = deque()
@@ -73,8 +78,11 @@ class Thinking:
 
     def carry(self, now_us: int) -> None:
         """Take from the session what it wants thought."""
+        self._follow_cast()
         for name, bundle in self._session.take_wishes().items():
-            self._loader.wish(Wish(name, self._part(name).setup.channel, bundle, self._loops(), tuple(self.parts)))
+            self._loader.wish(Wish(name, self._part(name).setup.channel, bundle, self._loops(), tuple(self._loaded)))
+        for name, bundle, channel, port in self._session.take_arrivals():
+            self._loader.wish(Wish(name, channel, bundle, self._loops(), tuple(self._loaded), port))
         for phrase in self._session.take_phrases():
             self._encoder.submit(phrase, self._part(phrase.part), self._loops())
         for request in self._session.take_requests(now_us):
@@ -112,16 +120,54 @@ class Thinking:
 
     def _take_model(self, answer: Granted | Denied, now_us: int) -> None:
         if isinstance(answer, Denied):
-            self._reports.failed(f"/al/{answer.part}/model", answer.reason)
+            address = "/al/parts/add" if self._session.awaits(answer.part) else f"/al/{answer.part}/model"
+            self._session.deny(answer.part)
+            self._reports.failed(address, answer.reason)
             return
         loaded, name = answer.part, answer.part.setup.name
-        self.parts = [loaded if part.setup.name == name else part for part in self.parts]
+        joins = self._session.awaits(name)
+        if not joins and name not in self._session.parts():
+            # It left while its other model was loaded.
+            return
+        self._loaded.append(loaded)
+        self._employ(loaded)
+        if joins:
+            self._session.join(loaded.setup, now_us)
+            self._reports.joined(loaded, now_us)
+            self._reports.told(f"{name} joins in with {loaded.setup.model} on channel {loaded.setup.channel}.")
+        else:
+            self._session.swap_model(loaded.setup, answer.z, now_us)
+            self._reports.told(f"{name} plays {loaded.setup.model} from the next bar on.")
+        self._follow_cast()
+
+    def _employ(self, loaded: LoadedPart) -> None:
+        """Let the worker play a part by this model."""
+        name = loaded.setup.name
+        self._employed[name] = loaded
         self.budget.add(name, cached_us=loaded.cached_us, warm_up_us=loaded.warm_up_us)
         self._worker.withdraw(name)
         self._worker.use(name, loaded.decoder)
         self._session.set_budget(self.budget.total_us)
-        self._session.swap_model(loaded.setup, answer.z, now_us)
-        self._reports.told(f"{name} plays {loaded.setup.model} from the next bar on.")
+
+    def _follow_cast(self) -> None:
+        """Parts come and go, by undo and redo too: keep their models as long as the session remembers them."""
+        cast = self._session.cast()
+        if cast == self._cast:
+            return
+        loaded = {id(part.setup): part for part in self._loaded}
+        left = {setup.name for setup in self._cast} - {setup.name for setup in cast}
+        self._cast, self.parts = cast, [loaded[id(setup)] for setup in cast]
+        for part in self.parts:
+            if self._employed.get(part.setup.name) is not part:
+                self._employ(part)
+        for name in sorted(left):
+            del self._employed[name]
+            self._worker.release(name)
+            self.budget.forget(name)
+            self._reports.told(f"{name} has left.")
+        self._session.set_budget(self.budget.total_us)
+        remembered = {id(setup) for setup in (*cast, *self._session.remembered())}
+        self._loaded = [part for part in self._loaded if id(part.setup) in remembered]
 
     def _part(self, name: str) -> LoadedPart:
         return next(part for part in self.parts if part.setup.name == name)

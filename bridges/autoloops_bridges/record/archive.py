@@ -7,7 +7,7 @@ from typing import Final
 from autoloops_bridges.control.dispatch import address_of
 from autoloops_bridges.processes.options import PlayOptions
 from autoloops_bridges.processes.parts import LoadedPart
-from autoloops_bridges.record.lines import VERSION, Control, Line, Opened, RecordedPart
+from autoloops_bridges.record.lines import VERSION, Control, Joined, Line, Opened, RecordedPart
 from autoloops_bridges.record.slots_file import read_slots, write_slots
 from autoloops_bridges.record.writer import RecordWriter, make_room, new_record, sessions_folder
 from autoloops_engine.messages import FromPlayer, Frozen, Sounded, TransportState
@@ -49,14 +49,15 @@ class Archive:
 
     def opened(self, options: PlayOptions, parts: list[LoadedPart], generation: int, now_us: int, wall_us: int) -> None:
         """The session begins, or goes on with another main process."""
-        recorded = tuple(
-            RecordedPart(part.setup.name, part.setup.channel, part.setup.model, part.reference, part.digest)
-            for part in parts
-        )
+        recorded = tuple(_recorded(part) for part in parts)
         seed, tempo_bpm = options.seed or 0, options.tempo_bpm
         self._lines.append(
             Opened(VERSION, version("autoloops"), wall_us, now_us, seed, tempo_bpm, recorded, generation)
         )
+
+    def joined(self, part: LoadedPart, now_us: int) -> None:
+        """A part joined in."""
+        self._lines.append(Joined(now_us, _recorded(part)))
 
     def heard(self, report: FromPlayer) -> None:
         """The player reported something."""
@@ -84,3 +85,7 @@ class Archive:
         self.advance()
         if self._writer is not None:
             self._writer.close(_CLOSE_S)
+
+
+def _recorded(part: LoadedPart) -> RecordedPart:
+    return RecordedPart(part.setup.name, part.setup.channel, part.setup.model, part.reference, part.digest)

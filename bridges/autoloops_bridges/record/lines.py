@@ -53,6 +53,13 @@ class Opened(Struct, frozen=True, tag=True):
     generation: int
 
 
+class Joined(Struct, frozen=True, tag=True):
+    """A part joined in while the others played."""
+
+    at_us: int
+    part: RecordedPart
+
+
 class Control(Struct, frozen=True, tag=True):
     """Something was set or done: an address of the vocabulary with its arguments."""
 
@@ -61,7 +68,7 @@ class Control(Struct, frozen=True, tag=True):
     arguments: Values
 
 
-Line = Opened | Control | Sounded | Frozen | TransportState
+Line = Opened | Joined | Control | Sounded | Frozen | TransportState
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)

@@ -31,7 +31,7 @@ class LiveView:
     def __init__(self, scene: Scene, painter: Painter) -> None:
         self._scene = scene
         self._painter = painter
-        self._watch = Watch(scene.options, scene.osc, scene.unpitched)
+        self._watch = Watch(scene.options, scene.osc)
         self._last = LastMove()
         self._desk = Desk(self.surface(lambda: "the keyboard"))
         self._due_us = 0

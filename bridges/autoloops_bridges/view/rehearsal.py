@@ -27,8 +27,7 @@ class Rehearsal:
     def __init__(
         self, options: PlayOptions, setups: Sequence[PartSetup], decoders: Mapping[str, Decoder], *, decode_us: int = 0
     ) -> None:
-        unpitched = frozenset(setup.name for setup in setups if not setup.codec.pitched)
-        self.watch = Watch(options, (options.osc_host, options.osc_port), unpitched)
+        self.watch = Watch(options, (options.osc_host, options.osc_port))
         self.watch.decode_us = decode_us
         self.session = _Overheard(self.watch, setups, options.seed or 0, options.tempo_bpm)
         self.budget_us = 3 * decode_us * len(setups)

@@ -20,7 +20,6 @@ class Scene:
         stats: What the players counted.
         budget: The decode budget.
         listeners: How many receive everything over OSC.
-        unpitched: The parts whose pitches are instruments.
     """
 
     options: PlayOptions
@@ -29,4 +28,3 @@ class Scene:
     stats: Stats
     budget: DecodeBudget
     listeners: Callable[[], int]
-    unpitched: frozenset[str]

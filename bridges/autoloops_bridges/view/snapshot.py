@@ -1,6 +1,6 @@
 """What the live view shows at one moment, and how it is gathered from what passes through the main process. Pure."""
 
-from collections import deque
+from collections import defaultdict, deque
 from collections.abc import Iterable
 from typing import Final, NamedTuple
 
@@ -14,6 +14,7 @@ from autoloops_engine.messages import (
     FromPlayer,
     Frozen,
     OfferBar,
+    PartGone,
     PlayerStats,
     PortsState,
     SyncState,
@@ -129,20 +130,18 @@ class Watch:
     Args:
         options: What the performer asked for.
         osc: Where OSC is heard: host and port.
-        unpitched: The parts whose pitches are instruments.
     """
 
-    def __init__(self, options: PlayOptions, osc: tuple[str, int], unpitched: frozenset[str] = frozenset()) -> None:
+    def __init__(self, options: PlayOptions, osc: tuple[str, int]) -> None:
         self.options = options
         self.osc = f"{osc[0]}:{osc[1]}"
-        self.unpitched = unpitched
         self.transport: TransportState | None = None
         self.ports: PortsState | None = None
         self.sync: SyncState | None = None
         self.decode_us: int | None = None
         self.remarks: deque[str] = deque(maxlen=_REMARKS_KEPT)
-        self._bars: dict[str, dict[int, ShownBar]] = {part: {} for part in options.parts}
-        self._offers: dict[str, dict[int, tuple[OfferBar, int]]] = {part: {} for part in options.parts}
+        self._bars: defaultdict[str, dict[int, ShownBar]] = defaultdict(dict)
+        self._offers: defaultdict[str, dict[int, tuple[OfferBar, int]]] = defaultdict(dict)
         self._margin_us: dict[str, int | None] = {}
 
     def remark(self, text: str) -> None:
@@ -151,7 +150,7 @@ class Watch:
 
     def sent(self, message: ToPlayer, now_us: int) -> None:
         """A message left for the player."""
-        if isinstance(message, OfferBar) and message.part in self._offers:
+        if isinstance(message, OfferBar):
             self._offers[message.part][message.epoch] = message, now_us
 
     def heard(self, message: FromPlayer) -> None:
@@ -161,8 +160,11 @@ class Watch:
                 if self.transport is not None and message.epoch != self.transport.epoch:
                     self._jump(message.epoch)
                 self.transport = message
-            case Frozen() if message.part in self._bars:
+            case Frozen():
                 self._froze(message)
+            case PartGone(part=part):
+                for kept in (self._bars, self._offers, self._margin_us):
+                    kept.pop(part, None)
             case SyncState():
                 if message.remark and (self.sync is None or message.remark != self.sync.remark):
                     self.remark(message.remark)
@@ -201,8 +203,8 @@ class Watch:
         return tuple(sorted({note.pitch for bar in bars for note in bar.notes}))
 
     def _jump(self, epoch: int) -> None:
-        for part, offers in self._offers.items():
-            self._bars[part].clear()
+        self._bars.clear()
+        for offers in self._offers.values():
             for old in [other for other in offers if other < epoch]:
                 del offers[old]
 
@@ -282,10 +284,10 @@ def _part(session: Session, watch: Watch, name: str, song_bar: int) -> ShownPart
         following = watch.offered(name, None)
     return ShownPart(
         name,
-        watch.options.channels[name],
+        int(session.get(Target("channel", name))[0]),
         bool(session.get(Target("mute", name))[0]),
         bool(session.get(Target("hold", name))[0]),
-        name not in watch.unpitched,
+        session.is_pitched(name),
         session.misses_of(name),
         sounding,
         following,

@@ -54,7 +54,7 @@ class PlainView:
     def __init__(self, scene: Scene, printer: Printer) -> None:
         self._scene = scene
         self._printer = printer
-        self._bar_lines = BarLines(scene.options.parts)
+        self._bar_lines = BarLines(scene.session.parts)
         self._following = FollowingNews()
 
     @property

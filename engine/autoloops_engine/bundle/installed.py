@@ -23,6 +23,11 @@ def installed_bundles(folder: Path | None = None) -> dict[str, Path]:
     return {path.name: path for path in sorted(root.iterdir()) if (path / MANIFEST_NAME).is_file()}
 
 
+def usual_bundle(part: str) -> str:
+    """The name of the bundle that plays a part when nobody says otherwise."""
+    return f"{part}-2bar"
+
+
 def find_bundle(name_or_path: str | Path, folder: Path | None = None) -> Path:
     """The bundle that is meant: an installed name, or the path of a directory or zip.
 

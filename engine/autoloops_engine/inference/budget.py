@@ -45,6 +45,10 @@ class DecodeBudget:
         known_us = (cached_us, None if slowest_us is None else WARM_UP_FACTOR * slowest_us)
         self._parts[part] = _PartBudget(min((us for us in known_us if us is not None), default=UNKNOWN_BUDGET_US))
 
+    def forget(self, part: str) -> None:
+        """A part is gone: nobody waits for it any more."""
+        self._parts.pop(part, None)
+
     def observe(self, part: str, decode_us: int) -> None:
         """Takes in the duration of a decode; of an unknown part nothing is learnt."""
         if part in self._parts:

@@ -80,6 +80,12 @@ class InferenceWorker:
             self._searches[request.part] = request
             self._wake.notify()
 
+    def release(self, part: str) -> None:
+        """Forgets a part that is gone, and what it still waits for. Thread: any. Blocks: no."""
+        self.withdraw(part)
+        with self._wake:
+            self._decoders.pop(part, None)
+
     def withdraw(self, part: str) -> None:
         """Drops the requests of a part that still wait. Thread: any. Blocks: no."""
         with self._wake:

@@ -16,6 +16,9 @@ _EMPTY = Bar(0, 0)
 class PartBars:
     """What a part plays next, whatever becomes of the process that decodes.
 
+    Attributes:
+        leaves_ub: Nothing of it begins from this position on, in micro-beats; None: it stays.
+
     Args:
         route: How the part is routed and how its loop runs.
         first_bar: The first song bar to freeze.
@@ -24,6 +27,7 @@ class PartBars:
     def __init__(self, route: SetPart, first_bar: int) -> None:
         self.route = route
         self.muted = False
+        self.leaves_ub: int | None = None
         self.swings = Swings(((0, route.swing),))
         self.offset = Nudge(0, route.offset_us, route.offset_us)
         self.next_bar = first_bar

@@ -52,6 +52,27 @@ class HeldParts:
         else:
             self._parts[route.part] = PartBars(route, next_bar)
 
+    def add(self, route: SetPart, first_bar: int, changes: tuple[int, int] | None) -> None:
+        """A part that plays from ``first_bar`` on, or one that was to leave and stays."""
+        self.route(route, first_bar, changes)
+        self._parts[route.part].leaves_ub = None
+
+    def remove(self, name: str) -> None:
+        """A part is gone."""
+        self._parts.pop(name, None)
+
+    def leaving(self) -> list[str]:
+        """The parts that are to leave somewhere ahead."""
+        return [name for name, bars in self._parts.items() if bars.leaves_ub is not None]
+
+    def left(self, song: SongLine, time_us: int) -> list[str]:
+        """The parts whose last note has ended by ``time_us``."""
+        return [name for name, due_us in self._leave_us(song) if due_us <= time_us]
+
+    def next_leave_us(self, song: SongLine) -> int | None:
+        """When the next part leaves; None: none is to."""
+        return min((due_us for _, due_us in self._leave_us(song)), default=None)
+
     def settle(self) -> None:
         """Time begins to run: every offset and swing holds from the beginning."""
         for bars in self._parts.values():
@@ -92,7 +113,10 @@ class HeldParts:
 
     def on(self, song: SongLine) -> dict[str, Part]:
         """What outlets have to know of the parts at this moment."""
-        return {name: Part(bars.route.channel, bars.muted, bars.feel(song)) for name, bars in self._parts.items()}
+        return {
+            name: Part(bars.route.channel, bars.muted, bars.feel(song), bars.leaves_ub)
+            for name, bars in self._parts.items()
+        }
 
     def line_up(self, outlet: Outlet, position_ub: int) -> None:
         """Hand an outlet what is frozen from a position on, instead of what it has."""
@@ -102,6 +126,11 @@ class HeldParts:
                 outlet.add_bar(name, song_bar, bar, bars.ties(song_bar), position_ub)
 
     def _freeze_line_us(self, bars: PartBars, song: SongLine, lead_us: int) -> int | None:
-        if self.end_ub is not None and bars.next_bar * BAR_UB >= self.end_ub:
+        if any(end_ub is not None and bars.next_bar * BAR_UB >= end_ub for end_ub in (self.end_ub, bars.leaves_ub)):
             return None
         return bars.freeze_line_us(bars.next_bar, song, lead_us)
+
+    def _leave_us(self, song: SongLine) -> Iterator[tuple[str, int]]:
+        for name, bars in self._parts.items():
+            if bars.leaves_ub is not None:
+                yield name, bars.feel(song).time_of(bars.leaves_ub)

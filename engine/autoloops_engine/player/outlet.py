@@ -12,11 +12,16 @@ from autoloops_engine.units import BAR_UB, UB_PER_BEAT
 
 
 class Part(Struct, frozen=True):
-    """What an outlet has to know of a part at one moment."""
+    """What an outlet has to know of a part at one moment.
+
+    Attributes:
+        leaves_ub: There its notes end, and nothing of it begins any more; None: it stays.
+    """
 
     channel: int
     muted: bool
     feel: Feel
+    leaves_ub: int | None = None
 
 
 class Outlet:
@@ -67,11 +72,7 @@ class Outlet:
         horizon_us = now_us + self.lead_us
         events = self._beats(song, horizon_us, end_ub)
         for name, part in parts.items():
-
-            def due(at_ub: int, kind: Kind, feel: Feel = part.feel) -> bool:
-                return not _past(at_ub, kind, end_ub) and feel.time_of(at_ub) <= horizon_us
-
-            events += self.voice(name).emit(part.feel, due, self._floor_us, part.channel, muted=part.muted)
+            events += self._play(self.voice(name), part, _first(end_ub, part.leaves_ub), horizon_us)
         self._served_us = self._floor_us = max(self._served_us, horizon_us)
         events.sort(key=lambda event: (event.at_us, event.kind))
         return self._sent(events)
@@ -82,9 +83,12 @@ class Outlet:
         if not _past(self._next_beat_ub, Kind.BEAT, end_ub):
             times_us.append(song.time_of(self._next_beat_ub))
         for name, part in parts.items():
-            event = self.voice(name).next_event()
-            if event is not None and not _past(*event, end_ub):
+            voice = self.voice(name)
+            event = voice.next_event()
+            if event is not None and not _past(*event, _first(end_ub, part.leaves_ub)):
                 times_us.append(part.feel.time_of(event[0]))
+            if part.leaves_ub is not None and voice.sounds:
+                times_us.append(part.feel.time_of(part.leaves_ub))
         return min(times_us) - self.lead_us if times_us else None
 
     def end_sounding(self, now_us: int, parts: tuple[str, ...] | None = None) -> list[Event]:
@@ -97,6 +101,22 @@ class Outlet:
         """Forget what is lined up; what sounds must have been ended."""
         for voice in self._voices.values():
             voice.clear()
+
+    def forget(self, part: str) -> None:
+        """A part is gone; what sounded of it must have been ended."""
+        self._voices.pop(part, None)
+
+    def _play(self, voice: Voice, part: Part, end_ub: int | None, horizon_us: int) -> list[Event]:
+        """What is due of one part; where it leaves, what still sounds of it ends."""
+        feel, leaves_ub = part.feel, part.leaves_ub
+
+        def due(at_ub: int, kind: Kind) -> bool:
+            return not _past(at_ub, kind, end_ub) and feel.time_of(at_ub) <= horizon_us
+
+        events = voice.emit(feel, due, self._floor_us, part.channel, muted=part.muted)
+        if leaves_ub is not None and feel.time_of(leaves_ub) <= horizon_us:
+            events += voice.end_sounding(max(feel.time_of(leaves_ub), self._floor_us))
+        return events
 
     def _sent(self, events: list[Event]) -> list[Event]:
         """What is to be heard, by when it is to be sent."""
@@ -116,6 +136,11 @@ class Outlet:
         return events
 
 
+def _first(end_ub: int | None, leaves_ub: int | None) -> int | None:
+    """Whichever end comes first."""
+    return min((at_ub for at_ub in (end_ub, leaves_ub) if at_ub is not None), default=None)
+
+
 def _past(at_ub: int, kind: Kind, end_ub: int | None) -> bool:
-    """Whether an event lies behind the end of the performance, where notes still end but nothing begins."""
+    """Whether an event lies behind the end of the performance or part, where notes still end but nothing begins."""
     return end_ub is not None and (at_ub > end_ub or (at_ub == end_ub and kind != Kind.OFF))

@@ -33,6 +33,11 @@ class Outlets:
         """How far ahead the sinks want their events at most."""
         return max([0, *(outlet.lead_us for outlet in self._outlets.values())])
 
+    @property
+    def least_lead_us(self) -> int:
+        """How far ahead the last of the sinks wants its events; negative: it is behind."""
+        return min([0, *(outlet.lead_us for outlet in self._outlets.values())])
+
     def add(self, emissions: list[Emission]) -> None:
         """Hand these out as well."""
         self._emissions += emissions
@@ -95,6 +100,12 @@ class Outlets:
         self.catch_up()
         for key, outlet in self._outlets.items():
             self._emit(key, outlet.end_sounding(now_us, parts))
+
+    def forget(self, part: str) -> None:
+        """A part is gone; what sounded of it must have been ended."""
+        self.catch_up()
+        for outlet in self._outlets.values():
+            outlet.forget(part)
 
     def silence(self, channels: list[int], now_us: int) -> None:
         """Tell every sink to end whatever sounds on these channels."""

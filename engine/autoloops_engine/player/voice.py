@@ -108,6 +108,11 @@ class Voice:
             if line_ub + note.start_ub >= from_ub:
                 self._push(line_ub + note.start_ub, Kind.ON, _On(song_bar, note))
 
+    @property
+    def sounds(self) -> bool:
+        """Whether a note of it has still to be ended."""
+        return bool(self._sounding)
+
     def next_event(self) -> tuple[int, Kind] | None:
         """Where the next event lies and what it is, if there is one."""
         return self._pending[0][:2] if self._pending else None

@@ -10,6 +10,7 @@ from typing import Final
 
 from autoloops_engine.errors import UsageError
 from autoloops_engine.session import capturing, limiting, moving, sounding, timing
+from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.sharing import link, unlink
 from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.surface import Target, Values
@@ -65,17 +66,25 @@ _PLAIN: Final = (
 
 def targets(stage: Stage) -> tuple[Target, ...]:
     """Everything that has a value."""
-    found = [Target(name) for name in ("tempo", "position", "swing", "sync/multiple", "scale", "chords", "ear")]
+    found = [
+        Target(name) for name in ("parts", "tempo", "position", "swing", "sync/multiple", "scale", "chords", "ear")
+    ]
     if stage.sync is not None:
         found.append(Target("sync/state"))
-    for name, part in stage.parts.items():
-        space = part.settings.point.space
-        found.append(Target("z", name))
-        found += [Target("knob", name, i) for i in range(1, len(space.knobs) + 1)]
-        found += [Target("attr", name, attribute) for attribute in space.attributes]
-        found += [Target(value, name) for value in _PLAIN]
-        found += [Target(value, name, voice) for value in ("voice", "frozen") for voice in limiting.voices_of(part)]
+    for part in stage.parts.values():
+        found += targets_of(stage, part)
     return tuple(found)
+
+
+def targets_of(stage: Stage, part: PartSession) -> list[Target]:
+    """Everything of a part that has a value."""
+    name, space = part.name, part.settings.point.space
+    found = [Target("z", name)]
+    found += [Target("knob", name, i) for i in range(1, len(space.knobs) + 1)]
+    found += [Target("attr", name, attribute) for attribute in space.attributes]
+    found += [Target(value, name) for value in _PLAIN]
+    found += [Target(value, name, voice) for value in ("voice", "frozen") for voice in limiting.voices_of(part)]
+    return found
 
 
 def read(stage: Stage, target: Target) -> Values:
@@ -138,7 +147,12 @@ def _set_channel(stage: Stage, target: Target, values: Values, now_us: int) -> N
     stage.touch(target)
 
 
+def _set_parts(stage: Stage, target: Target, values: Values, now_us: int) -> None:
+    raise UsageError("Parts join in by /al/parts/add and leave by /al/PART/remove.")
+
+
 STAGE_VALUES: Final[dict[str, StageValue]] = {
+    "parts": StageValue(lambda stage, target: tuple(stage.parts), _set_parts),
     "tempo": StageValue(timing.read_tempo, timing.set_tempo),
     "position": StageValue(timing.read_position, timing.set_position),
     "swing": StageValue(timing.read_swing_of, timing.set_swing),

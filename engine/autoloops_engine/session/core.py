@@ -19,20 +19,21 @@ from autoloops_engine.messages import (
     Frozen,
     HeldBar,
     Hello,
+    PartGone,
+    RemovePart,
     SetFreezeLead,
     SyncState,
     ToPlayer,
     TransportState,
 )
-from autoloops_engine.notes import Bar
-from autoloops_engine.session import capturing, controls, moving, sounding, verbs
+from autoloops_engine.session import capturing, controls, membership, moving, sounding, verbs
 from autoloops_engine.session.ear import Phrase
 from autoloops_engine.session.pacing import Pace
 from autoloops_engine.session.part import PartSession
-from autoloops_engine.session.settings import PartSetup
+from autoloops_engine.session.settings import Arrival, PartSetup
 from autoloops_engine.session.sharing import restore_links, swap_model
 from autoloops_engine.session.slots import Slots
-from autoloops_engine.session.stage import Stage
+from autoloops_engine.session.stage import FREEZE_LEAD_US, Stage
 from autoloops_engine.session.state import SessionState, part_state, restore_part
 from autoloops_engine.session.surface import Target, Values
 from autoloops_engine.session.transport import Change
@@ -43,9 +44,6 @@ from autoloops_engine.units import BAR_UB
 
 # More than a flood of OSC brings between two rounds of a shell.
 _CONTROLS_KEPT: Final = 65_536
-# A bar is frozen so long before its earliest possible event: time to announce it. A decode that is quicker than its
-# budget, as nearly all are, makes the bar up to this line; freezing a whole budget ahead would only turn it away.
-FREEZE_LEAD_US: Final = 5_000
 
 
 class Session:
@@ -64,7 +62,6 @@ class Session:
         self._stage.messages.insert(0, SetFreezeLead(FREEZE_LEAD_US))
         self._parts = self._stage.parts
         self._transport = self._stage.transport
-        self._held: dict[tuple[str, int], Bar] = {}
         self._requests: list[DecodeRequest] = []
         self._in_flight: dict[str, tuple[int, Wanted]] = {}
         self._ticket = 0
@@ -112,6 +109,14 @@ class Session:
             UsageError: there is no such part.
         """
         return bool(self._stage.linked(self._stage.part(part)))
+
+    def is_pitched(self, part: str) -> bool:
+        """Whether a part's notes are heights; otherwise each is an instrument of its own.
+
+        Raises:
+            UsageError: there is no such part.
+        """
+        return self._stage.part(part).codec.pitched
 
     @property
     def fallbacks(self) -> int:
@@ -167,7 +172,12 @@ class Session:
             if message.origin not in {"splice", "held"} and message.epoch == self._transport.state.epoch:
                 moving.bar_frozen(self._stage, part, message)
             if message.bar.id:
-                self._held[part.name, part.loop_bar(message.song_bar)] = message.bar
+                part.held[part.loop_bar(message.song_bar)] = message.bar
+        elif isinstance(message, Frozen):
+            # It left, or joined in when a former main process died, which nobody remembers.
+            self._stage.messages.append(RemovePart(message.part))
+        elif isinstance(message, PartGone):
+            membership.gone(self._stage, message.part)
         elif isinstance(message, SyncState):
             self._heed(message)
         elif isinstance(message, Hello) and message.generation > 0:
@@ -176,9 +186,12 @@ class Session:
     def on_answer(self, answer: Decoded | Failed, now_us: int) -> None:
         """Take in what the worker answers."""
         name, ticket = answer.request.part, answer.request.ticket
-        part = self._parts[name]
+        part = self._parts.get(name)
         if self._in_flight.get(name, (0, None))[0] == ticket:
             del self._in_flight[name]
+        if part is None:
+            # It left while this was decoded.
+            return
         if isinstance(answer, Failed):
             self.model_failures.append(answer.reason)
             part.failed(ticket)
@@ -203,6 +216,32 @@ class Session:
         wishes = self._stage.wishes.copy()
         self._stage.wishes.clear()
         return wishes
+
+    def take_arrivals(self) -> list[Arrival]:
+        """The parts that somebody wants since the last call; loading their models is the shell's work."""
+        arrivals = self._stage.arrivals.copy()
+        self._stage.arrivals.clear()
+        return arrivals
+
+    def join(self, setup: PartSetup, now_us: int) -> None:
+        """A part joins in, whose model is loaded; undo takes it back."""
+        self._undo.join(self._stage, setup, now_us)
+
+    def awaits(self, part: str) -> bool:
+        """Whether a part is wanted that has not joined in yet."""
+        return part in self._stage.awaited
+
+    def deny(self, part: str) -> None:
+        """A part that was wanted cannot be had."""
+        self._stage.awaited.discard(part)
+
+    def cast(self) -> tuple[PartSetup, ...]:
+        """What the parts were set up with, in order."""
+        return tuple(self._stage.setups[name] for name in self._parts)
+
+    def remembered(self) -> list[PartSetup]:
+        """What parts were set up with that undo and redo can bring back."""
+        return self._undo.setups()
 
     def take_phrases(self) -> list[Phrase]:
         """What parts are to take up since the last call; encoding it is the shell's work."""
@@ -265,6 +304,8 @@ class Session:
             links,
             stage.swing,
             stage.listens,
+            dict(stage.leaving),
+            stage.came,
         )
 
     def restore(self, state: SessionState) -> None:
@@ -286,7 +327,10 @@ class Session:
                     self.model_failures.append(f"The part {name} begins anew: {error}")
             self._stage.messages.append(part.route())
         restore_links(self._stage, state.links)
+        self._stage.came = max(self._stage.came, state.came)
+        self._stage.leaving = {name: at_ub for name, at_ub in state.leaving.items() if name in self._parts}
         self._stage.messages.append(Ask())
+        membership.tell_leaving(self._stage)
 
     # -- Surface -----------------------------------------------------------------------------------------------------
 
@@ -339,21 +383,20 @@ class Session:
             part.offer_again()
         self._in_flight.clear()
         muted = tuple(part.name for part in self._parts.values() if sounding.silent(self._stage, part))
-        held = tuple(HeldBar(part, loop_bar, bar) for (part, loop_bar), bar in self._held.items())
+        held = tuple(HeldBar(part.name, at, bar) for part in self._parts.values() for at, bar in part.held.items())
         routes = tuple(part.route() for part in self._parts.values())
         self._stage.messages += [
             Adopt(generation, self._transport.state, routes, muted, held),
             SetFreezeLead(FREEZE_LEAD_US),
             *self._transport.unconfirmed(),
         ]
+        membership.tell_leaving(self._stage)
 
     def _follow(self, state: TransportState) -> None:
         tempo_bpm = self._transport.tempo_bpm
         change = self._transport.follow(state)
         if self._transport.tempo_bpm != tempo_bpm:
             self._stage.touch(Target("tempo"))
-        if change is Change.JUMP:
-            self._held.clear()
         for part in self._parts.values():
             if change is Change.ADOPT:
                 part.adopt(state.epoch)

@@ -13,6 +13,7 @@ from autoloops_engine.inference.levers import Found
 from autoloops_engine.inference.requests import FIRST_PREVIOUS, Decoded, DecodeRequest
 from autoloops_engine.latent import Vector
 from autoloops_engine.messages import Frozen, OfferBar, SetPart, SpliceBar
+from autoloops_engine.notes import Bar
 from autoloops_engine.session.feel import PartFeel
 from autoloops_engine.session.honest import HonestFaders, Loop
 from autoloops_engine.session.lineup import Lineup
@@ -29,6 +30,9 @@ from autoloops_engine.units import BAR_UB, STEP_UB
 class PartSession:
     """One part: its settings and its bars. Sans I/O; the session above hands in what happens.
 
+    Attributes:
+        held: By bar of the loop, what the player froze last.
+
     Args:
         name: The part's name.
         channel: MIDI channel, 1 to 16.
@@ -36,6 +40,7 @@ class PartSession:
         length_bars: Bars in its loop.
         codec: What the steps of its model mean.
         first_id: Its bars are numbered from here; a session that takes over must not use a number again.
+        port: The port of the rig file that it plays to; empty: the one that it was started with.
     """
 
     def __init__(
@@ -46,9 +51,11 @@ class PartSession:
         length_bars: int,
         codec: Codec = MELODY,
         first_id: int = 1,
+        port: str = "",
     ) -> None:
         self.name = name
         self.channel = channel
+        self.port = port
         self.length_bars = length_bars
         self.muted = False
         self.feel = PartFeel()
@@ -67,6 +74,8 @@ class PartSession:
         self._harmony = Harmony()
         self.honest = HonestFaders()
         self.past = Past()
+        self.held: dict[int, Bar] = {}
+        self._first_bar = 0
 
     # -- changes ---------------------------------------------------------------------------------------------------
 
@@ -133,6 +142,7 @@ class PartSession:
             self._codec.early_ub,
             feel.offset_us,
             feel.swing,
+            self.port,
         )
 
     def change(self, settings: Settings, now_us: int) -> None:
@@ -200,13 +210,24 @@ class PartSession:
         """Take over in the middle of the music: the position did not jump."""
         self._epoch = epoch
 
+    def join(self, epoch: int, first_bar: int) -> None:
+        """Begin, or begin again, with a bar of the song: what is known from before leads nowhere."""
+        self._epoch = epoch
+        self._next_bar = self._first_bar = first_bar
+        self._records.jump()
+        self._asked.clear()
+        self._done.clear()
+        self.held.clear()
+
     def jump(self, epoch: int, song_bar: int) -> None:
         """The position jumped: the history is void, the loop's phase is the song's."""
         cue = self._done.get(Slot.CUE)
         self._epoch = epoch
         self._next_bar = song_bar
+        self._first_bar = 0
         self._records.jump()
         self._lineup.jump()
+        self.held.clear()
         self._done.clear()
         if cue is not None and (cue.epoch, cue.song_bar, cue.version) == (epoch, song_bar, self._changes.version):
             self._done[Slot.NEXT] = cue._replace(slot=Slot.NEXT)
@@ -289,7 +310,7 @@ class PartSession:
 
     def froze(self, frozen: Frozen, budget_us: int) -> None:
         """The player froze a bar, or spliced one."""
-        if frozen.epoch != self._epoch:
+        if frozen.epoch != self._epoch or frozen.song_bar < self._first_bar:
             return
         self._records.froze(frozen.song_bar, self.loop_bar(frozen.song_bar), frozen.bar.id)
         if frozen.origin == "splice":

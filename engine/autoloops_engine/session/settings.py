@@ -1,7 +1,7 @@
 """What a part is set up with, what its bars are decoded from, and what changes that at a position."""
 
 from dataclasses import dataclass, replace
-from typing import Final
+from typing import Final, NamedTuple
 
 from autoloops_engine.codecs.registry import MELODY, Codec
 from autoloops_engine.constraints.edits import UNLIMITED
@@ -25,6 +25,7 @@ class PartSetup:
         temperature: Temperature to begin with.
         codec: What the steps of its model mean.
         model: What the model is called.
+        port: The port of the rig file that it plays to; empty: the one that it was started with.
     """
 
     name: str
@@ -34,6 +35,23 @@ class PartSetup:
     temperature: float = 1.0
     codec: Codec = MELODY
     model: str = ""
+    port: str = ""
+
+
+class Arrival(NamedTuple):
+    """A part that somebody wants, before its model is loaded.
+
+    Attributes:
+        part: Its name.
+        bundle: Name or path of the bundle, and after ``#`` the output that is to play.
+        channel: MIDI channel, 1 to 16.
+        port: The port of the rig file that it plays to; empty: the usual one.
+    """
+
+    part: str
+    bundle: str
+    channel: int
+    port: str
 
 
 @dataclass(frozen=True, slots=True)

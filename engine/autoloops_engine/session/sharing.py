@@ -62,6 +62,7 @@ def swap_model(stage: Stage, setup: PartSetup, z: Sequence[float] | None, now_us
         _touch_group(stage, part)
     stage.fired[part.name] = Fired(0, point, seed)
     stage.models[part.name] = setup.model
+    stage.setups[part.name] = setup
     stage.touch(Target("model", part.name))
 
 

@@ -73,5 +73,5 @@ def telling(stage: Stage) -> Iterator[None]:
     before = {name: silent(stage, part) for name, part in stage.parts.items()}
     yield
     for name, part in stage.parts.items():
-        if silent(stage, part) != before[name]:
+        if silent(stage, part) != before.get(name, False):
             stage.messages.append(Mute(name, silent(stage, part)))

@@ -22,7 +22,7 @@ from autoloops_engine.session.firing import Fired
 from autoloops_engine.session.habits import Habits
 from autoloops_engine.session.links import Links
 from autoloops_engine.session.part import PartSession
-from autoloops_engine.session.settings import Launch, PartSetup, Settings
+from autoloops_engine.session.settings import Arrival, Launch, PartSetup, Settings
 from autoloops_engine.session.state import Stored
 from autoloops_engine.session.surface import Target
 from autoloops_engine.session.transport import KnownTransport
@@ -35,8 +35,13 @@ from autoloops_engine.units import MAX_COORDINATE
 _ECHOED: Final = ("seed", "temperature", "hold", "transpose", "velocity", "accent", "edits", "octave", "gate")
 # Between the decision for a launch and the player, on top of decode budget and lead: two messages on a pipe.
 LAUNCH_MARGIN_US: Final = 2_000
-# More bars than any session plays before its main process is replaced.
-_IDS_PER_GENERATION: Final = 1_000_000_000
+# A bar is frozen so long before its earliest possible event: time to announce it. A decode that is quicker than its
+# budget, as nearly all are, makes the bar up to this line; freezing a whole budget ahead would only turn it away.
+FREEZE_LEAD_US: Final = 5_000
+# More bars than any part plays before its main process is replaced.
+_IDS_PER_PART: Final = 1_000_000_000
+# More parts than any performer adds before that.
+_IDS_PER_GENERATION: Final = 1_000_000 * _IDS_PER_PART
 
 
 class Stage:
@@ -47,9 +52,14 @@ class Stage:
         transport: The player's transport as it is known.
         parts: By name, in the order in which they are shown.
         links: Which parts share one latent point.
+        came: How many parts there were since the start.
         fired: What each part fired last.
         models: What each part's model is called.
         wishes: By part, the model that somebody wants for it.
+        setups: What each part was set up with.
+        arrivals: Parts that somebody wants, since they were last taken.
+        awaited: The names of those that have not joined in yet.
+        leaving: By part, the position at which it leaves.
         messages: What to send to the player.
         touched: What changed, for the echoes, in the order in which it did.
         budget_us: The decode budget of a bar, in microseconds.
@@ -81,6 +91,10 @@ class Stage:
         self.fired: dict[str, Fired] = {}
         self.models: dict[str, str] = {}
         self.wishes: dict[str, str] = {}
+        self.setups: dict[str, PartSetup] = {}
+        self.arrivals: list[Arrival] = []
+        self.awaited: set[str] = set()
+        self.leaving: dict[str, int] = {}
         self.messages: list[ToPlayer] = []
         self.touched: dict[Target, None] = {}
         self.budget_us = 0
@@ -96,9 +110,10 @@ class Stage:
         self.taps = TapTempo()
         self.sync: SyncState | None = None
         self.now_us = 0
-        first_id = 1 + generation * _IDS_PER_GENERATION
-        for number, setup in enumerate(setups):
-            self._add(setup, derived_seed(seed, number), first_id)
+        self.came = 0
+        self._first_id = 1 + generation * _IDS_PER_GENERATION
+        for setup in setups:
+            self.messages.append(self.add(setup).route())
 
     @property
     def playing(self) -> bool:
@@ -112,7 +127,8 @@ class Stage:
             UsageError: there is no such part.
         """
         if name not in self.parts:
-            raise UsageError(f"There is no part {name}; there are: {', '.join(self.parts)}.")
+            known = f"there are: {', '.join(self.parts)}" if self.parts else "there are none"
+            raise UsageError(f"There is no part {name}; {known}.")
         return self.parts[name]
 
     def touch(self, target: Target) -> None:
@@ -184,13 +200,21 @@ class Stage:
             settings: Everything from there on, before point and seed; None: as it is.
             to_group: The parts that share the latent point are launched to it as well.
         """
-        state = self.transport.state
-        position_ub = state.song_at(now_us)
-        if self.playing:
-            ready_us = now_us + state.lead_us + self.budget_us + LAUNCH_MARGIN_US
-            earliest_ub = max(0, state.song_at(ready_us))
-            position_ub = launch_position_ub(when, earliest_ub, part.length_bars, part.origin_bar)
+        position_ub = self.reachable(part, when, now_us) if self.playing else self.transport.state.song_at(now_us)
         self.line_up(part, Launch(position_ub, point, seed, restart, settings), now_us, to_group=to_group)
+
+    def reachable(self, part: PartSession, when: When, now_us: int) -> int:
+        """The next position that ``when`` allows a part and that a decoded bar still reaches, in micro-beats."""
+        state = self.transport.state
+        ready_us = now_us + state.lead_us + self.budget_us + LAUNCH_MARGIN_US
+        return launch_position_ub(when, max(0, state.song_at(ready_us)), part.length_bars, part.origin_bar)
+
+    def joinable(self, part: PartSession, now_us: int) -> int:
+        """The next bar line from which on a part can play whose first bar is not decoded yet, in micro-beats."""
+        state = self.transport.state
+        ready_us = now_us + state.lead_us + FREEZE_LEAD_US + self.budget_us + LAUNCH_MARGIN_US
+        earliest_ub = max(0, state.song_at(ready_us) + part.route().early_ub)
+        return launch_position_ub(When.BAR, earliest_ub, part.length_bars, part.origin_bar)
 
     def line_up(self, part: PartSession, launch: Launch, now_us: int, *, to_group: bool = True) -> None:
         """Line up a launch of a part, or let it take effect at once while nothing plays.
@@ -226,7 +250,10 @@ class Stage:
             if attribute is not None:
                 self.touch(Target("attr", part.name, attribute))
 
-    def _add(self, setup: PartSetup, seed: int, first_id: int) -> None:
+    def add(self, setup: PartSetup) -> PartSession:
+        """A part that begins anew, behind the others; the player has to be told."""
+        seed, first_id = derived_seed(self.seed, self.came), self._first_id + self.came * _IDS_PER_PART
+        self.came += 1
         sharing = self.born_with(setup)
         if sharing is None:
             point = point_at(setup.space, setup.space.new_point(seed))
@@ -234,12 +261,17 @@ class Stage:
             point = sharing.settings.point.seen_in(setup.space)
             self.links.join([sharing.name, setup.name])
         settings = Settings(point, seed, setup.temperature)
-        part = PartSession(setup.name, setup.channel, settings, setup.bars, setup.codec, first_id)
-        self.parts[setup.name] = part
-        self.models[setup.name] = setup.model
-        self.fired[setup.name] = Fired(0, point, seed)
-        self.habits[setup.name] = Habits()
-        self.messages.append(part.route())
+        part = PartSession(setup.name, setup.channel, settings, setup.bars, setup.codec, first_id, setup.port)
+        self.take_in(part, setup)
+        return part
+
+    def take_in(self, part: PartSession, setup: PartSetup) -> None:
+        """A part with what it is set to; nothing of what it did before is known."""
+        self.parts[part.name] = part
+        self.setups[part.name] = setup
+        self.models[part.name] = setup.model
+        self.fired[part.name] = Fired(0, part.settings.point, part.settings.seed)
+        self.habits[part.name] = Habits()
 
 
 def _seen_by(part: PartSession, point: LatentPoint) -> LatentPoint:

@@ -89,10 +89,16 @@ class PartState(Struct, frozen=True):
     launches: tuple[LaunchState, ...]
     feel: PartFeel
     habits: Habits
+    port: str = ""
 
 
 class SessionState(Struct, frozen=True):
-    """Everything that a performer set, the transport as the player last reported it, and who shares a latent point."""
+    """Everything that a performer set, the transport as the player last reported it, and who shares a latent point.
+
+    Attributes:
+        leaving: By part, the position at which it leaves.
+        came: How many parts there were since the start.
+    """
 
     seed: int
     tempo_bpm: float
@@ -103,6 +109,8 @@ class SessionState(Struct, frozen=True):
     links: tuple[tuple[str, ...], ...] = ()
     swing: Swing = Swing()
     listens: bool = False
+    leaving: dict[str, int] = {}
+    came: int = 0
 
 
 def point_state(point: LatentPoint) -> PointState:
@@ -177,6 +185,7 @@ def part_state(part: PartSession, fired: Fired, habits: Habits) -> PartState:
         tuple(_launch_state(launch) for launch in part.launches),
         part.feel,
         habits,
+        part.port,
     )
 
 
@@ -192,6 +201,7 @@ def restore_part(part: PartSession, state: PartState, harmony: Harmony) -> Fired
     fired = Fired(state.fired.count, restored_point(state.fired.point, space), state.fired.seed)
     part.resume(settings, state.length_bars, state.origin_bar, launches, harmony, muted=state.muted)
     part.channel = state.channel
+    part.port = state.port
     part.feel = state.feel
     return fired
 

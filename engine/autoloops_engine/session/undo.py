@@ -11,7 +11,8 @@ from autoloops_engine.session import controls, sounding
 from autoloops_engine.session.feel import PartFeel
 from autoloops_engine.session.firing import Fired
 from autoloops_engine.session.habits import Habits
-from autoloops_engine.session.settings import Launch, Settings
+from autoloops_engine.session.membership import Member, assemble, join
+from autoloops_engine.session.settings import Launch, PartSetup, Settings
 from autoloops_engine.session.sharing import restore_links
 from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.state import Stored
@@ -26,12 +27,13 @@ PAUSE_US: Final = US_PER_S
 _PASSING: Final = frozenset(
     {
         *("start", "continue", "stop", "panic", "position", "sync/multiple", "tap", "nudge"),
-        *("hear", "ear", "capture", "load", "model", "undo", "redo"),
+        *("hear", "ear", "capture", "load", "model", "parts/add", "undo", "redo"),
     }
 )
 
 
 class _Part(NamedTuple):
+    member: Member
     settings: Settings
     launches: tuple[Launch, ...]
     length_bars: int
@@ -50,6 +52,7 @@ class _Snapshot(NamedTuple):
     tempo_bpm: float
     links: tuple[tuple[str, ...], ...]
     slots: dict[int, dict[str, Stored]]
+    leaving: dict[str, int]
 
 
 class Undo:
@@ -96,6 +99,16 @@ class Undo:
         self._past.append(_snapshot(stage))
         self._go(stage, self._future.pop(), now_us)
 
+    def join(self, stage: Stage, setup: PartSetup, now_us: int) -> None:
+        """A part joins in, which is a step of its own."""
+        before = _snapshot(stage)
+        join(stage, setup, now_us)
+        self.done(before, Target("parts", setup.name), now_us)
+
+    def setups(self) -> list[PartSetup]:
+        """What the parts of every step were set up with."""
+        return [was.member.setup for step in (*self._past, *self._future) for was in step.parts.values()]
+
     def clear(self) -> None:
         """What was does not fit what is: a model was swapped."""
         self._past.clear()
@@ -118,6 +131,7 @@ def _told(stage: Stage) -> list[Target]:
 def _snapshot(stage: Stage) -> _Snapshot:
     parts = {
         name: _Part(
+            Member(part, stage.setups[name]),
             part.settings,
             part.launches,
             part.length_bars,
@@ -131,13 +145,15 @@ def _snapshot(stage: Stage) -> _Snapshot:
         for name, part in stage.parts.items()
     }
     slots = {number: dict(slot) for number, slot in stage.slots.items()}
-    return _Snapshot(parts, stage.harmony, stage.swing, stage.transport.tempo_bpm, stage.links.groups, slots)
+    tempo_bpm, leaving = stage.transport.tempo_bpm, dict(stage.leaving)
+    return _Snapshot(parts, stage.harmony, stage.swing, tempo_bpm, stage.links.groups, slots, leaving)
 
 
 def _put_back(stage: Stage, to: _Snapshot, now_us: int) -> None:
     stage.slots = {number: dict(slot) for number, slot in to.slots.items()}
     stage.slots_changed = True
     stage.harmony = to.harmony
+    assemble(stage, {name: was.member for name, was in to.parts.items()}, to.leaving, now_us)
     stage.set_swing(to.swing)
     with sounding.telling(stage):
         for name, was in to.parts.items():

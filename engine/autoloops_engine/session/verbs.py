@@ -6,7 +6,7 @@ from typing import Final
 
 from autoloops_engine.errors import UsageError
 from autoloops_engine.messages import Continue, Panic, Start, Stop
-from autoloops_engine.session import capturing, moving, slots, sounding, timing, travel
+from autoloops_engine.session import capturing, membership, moving, slots, sounding, timing, travel
 from autoloops_engine.session.firing import when_named
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.past import REMEMBERED_BARS
@@ -115,6 +115,8 @@ VERBS: Final[dict[str, Verb]] = {
     "hear": capturing.hear,
     "capture": capturing.capture,
     "load": capturing.load,
+    "parts/add": membership.call,
+    "remove": membership.leave,
     "back": _back,
     "keep": _keep,
 }

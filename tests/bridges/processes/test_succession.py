@@ -29,7 +29,7 @@ class Stage:
         monkeypatch.setattr(succession, "load_parts", self._load_parts)
 
     def leave(self, models: dict[str, str]) -> None:
-        left = Left(SessionState(1, 120.0, {}, None), (), models, "")
+        left = Left(SessionState(1, 120.0, {}, None), (), STARTED | models, "")
         self.shared.session.write(msgspec.json.encode(left))
 
     def born(self, generation: int) -> dict[str, str]:
@@ -77,7 +77,7 @@ def test_a_successor_that_lives_for_ten_seconds_has_proved_its_models(stage: Sta
     stage.leave(SWAPPED)
     for generation in range(1, 6):
         assert stage.born(generation) == STARTED | SWAPPED
-        keeper = Keeper(stage.shared, lambda: Left(SessionState(1, 120.0, {}, None), (), SWAPPED, ""))
+        keeper = Keeper(stage.shared, lambda: Left(SessionState(1, 120.0, {}, None), (), STARTED | SWAPPED, ""))
         for now_us in (5 * US_PER_S, 6 * US_PER_S, 15 * US_PER_S):
             keeper.advance(now_us)
 
@@ -86,7 +86,7 @@ def test_a_young_life_proves_nothing(stage: Stage) -> None:
     stage.leave(SWAPPED)
     for generation in (1, 2):
         stage.born(generation)
-        keeper = Keeper(stage.shared, lambda: Left(SessionState(1, 120.0, {}, None), (), SWAPPED, ""))
+        keeper = Keeper(stage.shared, lambda: Left(SessionState(1, 120.0, {}, None), (), STARTED | SWAPPED, ""))
         for now_us in (5 * US_PER_S, 14 * US_PER_S):
             keeper.advance(now_us)
     assert stage.born(3) == STARTED

@@ -37,9 +37,7 @@ def wall() -> Wall:
 @pytest.fixture
 def view(wall: Wall) -> LiveView:
     stage = rehearsal("melody", "bass")
-    scene = Scene(
-        stage.watch.options, ("127.0.0.1", 7400), stage.session, Stats(0), DecodeBudget(), lambda: 2, frozenset()
-    )
+    scene = Scene(stage.watch.options, ("127.0.0.1", 7400), stage.session, Stats(0), DecodeBudget(), lambda: 2)
     return LiveView(scene, wall)
 
 
