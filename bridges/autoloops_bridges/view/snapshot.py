@@ -178,10 +178,11 @@ class Watch:
         """Where the song is."""
         return max(0, self.transport.song_at(now_us)) if self.transport is not None else 0
 
-    def margin_us(self) -> int | None:
-        """See ``Snapshot``."""
-        known = [margin_us for margin_us in self._margin_us.values() if margin_us is not None]
-        return min(known) if known and len(known) == len(self._margin_us) else None
+    def margin_us(self, parts: Iterable[str]) -> int | None:
+        """See ``Snapshot``; of these parts."""
+        told = [self._margin_us[part] for part in parts if part in self._margin_us]
+        known = [margin_us for margin_us in told if margin_us is not None]
+        return min(known) if known and len(known) == len(told) else None
 
     def frozen(self, part: str, song_bar: int) -> ShownBar | None:
         """A bar of a part that was frozen lately."""
@@ -261,7 +262,7 @@ def snapshot(
         seed=session.seed,
         parts=tuple(_part(session, watch, name, bar_of(position_ub)) for name in session.parts()),
         selected=selected,
-        margin_us=watch.margin_us(),
+        margin_us=watch.margin_us(session.parts()),
         budget_us=budget_us,
         decode_us=watch.decode_us,
         misses=session.misses,
