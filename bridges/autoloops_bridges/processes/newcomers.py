@@ -4,6 +4,7 @@ from collections.abc import Callable, Sequence
 from typing import Final
 
 from autoloops_bridges.control.rig import RigPart
+from autoloops_bridges.control.through import Through
 from autoloops_bridges.midi.names import NONE
 from autoloops_bridges.processes.options import PortPair, assign_channels
 from autoloops_engine.bundle.installed import find_bundle, installed_bundles, split_reference, usual_bundle
@@ -13,7 +14,7 @@ from autoloops_engine.session.surface import Surface, Target, Values
 ADD: Final = Target("parts/add")
 
 
-class NewcomerSurface:
+class NewcomerSurface(Through):
     """Hands everything on to ``surface``, and a part that is to join in with all that has to be known of it.
 
     Thread: the owner's only. Blocks: for a look at the folder of the bundle.
@@ -25,29 +26,9 @@ class NewcomerSurface:
     """
 
     def __init__(self, surface: Surface, ports: Sequence[PortPair], written: Callable[[], dict[str, RigPart]]) -> None:
-        self._surface = surface
+        super().__init__(surface)
         self._ports = [port.name for port in ports if port.output != NONE]
         self._written = written
-
-    def parts(self) -> tuple[str, ...]:
-        """See ``Surface``."""
-        return self._surface.parts()
-
-    def attributes(self, part: str) -> tuple[str, ...]:
-        """See ``Surface``."""
-        return self._surface.attributes(part)
-
-    def targets(self) -> tuple[Target, ...]:
-        """See ``Surface``."""
-        return self._surface.targets()
-
-    def get(self, target: Target) -> Values:
-        """See ``Surface``."""
-        return self._surface.get(target)
-
-    def set(self, target: Target, values: Values, now_us: int) -> None:
-        """See ``Surface``."""
-        self._surface.set(target, values, now_us)
 
     def act(self, target: Target, values: Values, now_us: int) -> None:
         """See ``Surface``.
@@ -56,11 +37,7 @@ class NewcomerSurface:
             BundleError: there is no such bundle.
             UsageError: there is no such port, or no bundle is known for the part; or what the surface says.
         """
-        self._surface.act(target, self._completed(values) if target == ADD else values, now_us)
-
-    def touched(self) -> tuple[Target, ...]:
-        """See ``Surface``."""
-        return self._surface.touched()
+        super().act(target, self._completed(values) if target == ADD else values, now_us)
 
     def _completed(self, values: Values) -> Values:
         """Name, bundle, MIDI channel and port of a part, as they are given, else as the rig file has them."""
@@ -72,7 +49,7 @@ class NewcomerSurface:
         return name, _bundle(name, bundle), channel, self._port(port)
 
     def _channel(self, name: str, written: int | None) -> int:
-        taken = {part: int(self._surface.get(Target("channel", part))[0]) for part in self._surface.parts()}
+        taken = {part: int(self.get(Target("channel", part))[0]) for part in self.parts()}
         return assign_channels((*taken, name), taken if written is None else {**taken, name: written})[name]
 
     def _port(self, port: str) -> str:
