@@ -6,8 +6,9 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from autoloops_bridges.commands import option_types as option
 from autoloops_bridges.commands.sessions import LAST, find_record
-from autoloops_bridges.commands.words import read_latencies
+from autoloops_bridges.commands.words import check_number, read_latencies
 from autoloops_bridges.midi.names import NONE, VIRTUAL
 from autoloops_bridges.processes.options import MidiApi, PlayOptions, Replay
 from autoloops_engine.errors import UsageError
@@ -37,16 +38,14 @@ def replay(
     first_bar: Annotated[
         int, typer.Option("--from", metavar="BAR", min=1, help="Begin with this bar, counted as they sounded.")
     ] = 1,
-    bars: Annotated[int | None, typer.Option(min=1, help="End after so many bars.")] = None,
-    midi_api: Annotated[MidiApi | None, typer.Option(help="MIDI system. [default: the first that works]")] = None,
-    latency: Annotated[
-        list[str] | None,
-        typer.Option(
-            metavar="PORT=MS", help="Send to this MIDI output so much earlier; repeatable. [default: as calibrated]"
-        ),
-    ] = None,
+    bars: option.Bars = None,
+    midi_api: option.MidiApi = None,
+    latency: option.Latency = None,
     wait: Annotated[
-        float, typer.Option(min=0, max=600, help="Seconds in which to connect a port of our own first.")
+        float,
+        typer.Option(
+            min=0, max=600, callback=check_number, help="Seconds in which to connect a port of our own first."
+        ),
     ] = 10.0,
 ) -> None:
     """Bring a session back from its record: note for note, with its tempo.

@@ -66,6 +66,8 @@ class ReplayProcess:
             return False
         for remark in remarks:
             self._printer.line(remark)
+        if self._sink is not None and not self._born.generation:
+            self._printer.line(f"MIDI out: {self._sink.name}.")
         return True
 
     def run(self) -> None:
@@ -90,6 +92,8 @@ class ReplayProcess:
         self._watch.close()
         if self._sent is not None:
             self._sent.settle(sys.maxsize)
+        # The parent may be gone, and nobody looks for the memory of this replay again.
+        self._shared.end()
         self._printer.line(playback.told())
         self._printer.close(_PRINT_S)
 

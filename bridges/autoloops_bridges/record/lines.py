@@ -4,7 +4,7 @@ A record is only ever appended to. A line that was torn by a crash is left out w
 lost.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Final
 
@@ -17,6 +17,8 @@ from autoloops_engine.messages import Frozen, Heard, Sounded, TransportState
 from autoloops_engine.session.surface import Values
 
 VERSION: Final = 1
+# The longest lines, of what a player tells again, take half of it.
+_TAIL_BYTES: Final = 512 << 10
 
 
 class RecordedPart(Struct, frozen=True):
@@ -87,13 +89,24 @@ def read_lines(path: Path) -> Iterator[Line]:
     """
     try:
         with path.open("rb") as file:
-            for line in file:
-                try:
-                    yield _decoder.decode(line)
-                except (msgspec.DecodeError, UnicodeDecodeError):
-                    continue
+            yield from _decoded(file)
     except OSError as error:
-        raise AutoLoopsError(f"Cannot read {path} ({error.strerror or error}): name a session's record.") from error
+        raise _unreadable(path, error) from error
+
+
+def last_us(path: Path, first_us: int) -> int:
+    """When the last thing in a record happened, by its end alone; ``first_us`` where that has no time.
+
+    Raises:
+        AutoLoopsError: the file cannot be read.
+    """
+    last = first_us
+    for line in _decoded(_tail(path)):
+        if isinstance(line, Sounded) and line.events:
+            last = max(last, line.events[-1].at_us)
+        elif isinstance(line, (Control, Frozen)):
+            last = max(last, line.at_us)
+    return last
 
 
 def heard_in(lines: Iterator[Line]) -> list[Heard]:
@@ -111,3 +124,24 @@ def heard_in(lines: Iterator[Line]) -> list[Heard]:
             heard += line.events[max(0, had - line.first) :]
             known[line.player] = max(had, line.first + len(line.events))
     return heard
+
+
+def _decoded(lines: Iterable[bytes]) -> Iterator[Line]:
+    for line in lines:
+        try:
+            yield _decoder.decode(line)
+        except (msgspec.DecodeError, UnicodeDecodeError):
+            continue
+
+
+def _tail(path: Path) -> list[bytes]:
+    try:
+        with path.open("rb") as file:
+            file.seek(max(0, path.stat().st_size - _TAIL_BYTES))
+            return file.readlines()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> AutoLoopsError:
+    return AutoLoopsError(f"Cannot read {path} ({error.strerror or error}): name a session's record.")
