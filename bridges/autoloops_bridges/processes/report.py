@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from autoloops_bridges.printable import printable
 from autoloops_bridges.processes.options import PlayOptions
 from autoloops_engine.messages import Frozen, PortsState
 
@@ -32,7 +33,7 @@ class Printer:
     def line(self, text: str) -> None:
         """Print a line when it is its turn; dropped and counted when nobody reads."""
         try:
-            self._lines.put_nowait(text)
+            self._lines.put_nowait(printable(text))
         except queue.Full:
             self.dropped += 1
 

@@ -15,6 +15,8 @@ from autoloops_bridges.view.snapshot import Snapshot
 
 # Whatever else wrote on the screen is painted over once in so many frames.
 _FRAMES_ANEW: Final = 10
+# Columns and rows of a terminal that was never told how many it has, and says 0.
+_USUAL_SIZE: Final = (80, 24)
 
 
 class Canvas:
@@ -119,4 +121,4 @@ def standard_painter() -> Painter:
 
 def _terminal_size() -> tuple[int, int]:
     columns, lines = os.get_terminal_size(1)
-    return columns, lines
+    return columns or _USUAL_SIZE[0], lines or _USUAL_SIZE[1]

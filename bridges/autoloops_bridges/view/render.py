@@ -12,6 +12,7 @@ from typing import Final
 from rich.console import Group
 from rich.text import Text
 
+from autoloops_bridges.printable import printable
 from autoloops_bridges.processes.report import pitch_name
 from autoloops_bridges.view.digits import ROWS as DIGIT_ROWS
 from autoloops_bridges.view.digits import large
@@ -73,6 +74,7 @@ def rows(shown: Snapshot, width: int, height: int) -> list[Text]:
     middle = _parts(shown, layout, max(0, height - len(top) - len(bottom)))
     drawn = [*top, *middle, *bottom][:height]
     for row in drawn:
+        row.plain = printable(row.plain)
         row.no_wrap = True
         row.truncate(width, overflow="ellipsis", pad=True)
     return drawn

@@ -9,7 +9,8 @@ import pytest
 from rich.text import Text
 from tests.bridges.view.staging import part, shown
 
-from autoloops_bridges.view.painter import Canvas, Painter
+from autoloops_bridges.view.painter import Canvas, Painter, _terminal_size
+from autoloops_bridges.view.render import rows
 from autoloops_bridges.view.screen import ENTER, LEAVE
 
 PATIENCE_S = 5.0
@@ -23,6 +24,16 @@ class TestCanvas:
         assert first == b"\x1b[1;1Hone  \x1b[2;1Htwo  "
         assert canvas.paint([Text("one  "), Text("2    ")], (5, 2)) == b"\x1b[2;1H2    "
         assert canvas.paint([Text("one  "), Text("2    ")], (5, 2)) == b""
+
+    @pytest.mark.parametrize(
+        "odd", ["\n", "\r\n", "\t", "\x1b[2J", "\x9b2J", "\x85", "\u2028", "\u202e", "\x00", "\udce9"]
+    )
+    def test_text_of_others_breaks_no_row_and_commands_no_terminal(self, odd: str) -> None:
+        text = f"one{odd}two"
+        snapshot = shown(part("melody"), control=text, remarks=(text,), outputs=(text,), following=text)
+        painted = Canvas().paint(rows(snapshot, *SIZE), SIZE).decode()
+        assert painted.count("two") == 4
+        assert odd not in painted
 
     def test_another_size_paints_all_anew(self) -> None:
         canvas = Canvas()
@@ -114,3 +125,12 @@ class TestPainter:
         painter.show(shown(part("melody")))
         painter.close(PATIENCE_S)
         assert painter.busy
+
+    def test_a_terminal_that_was_never_told_its_size_is_drawn_on_all_the_same(
+        self, pipe: Pipe, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(os, "get_terminal_size", lambda terminal: os.terminal_size((0, 0)))
+        painter = Painter(pipe.terminal, _terminal_size)
+        painter.show(shown(part("melody")))
+        assert b"melody" in pipe.read_until(b"melody")
+        painter.close(PATIENCE_S)
