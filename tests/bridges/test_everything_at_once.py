@@ -1,4 +1,5 @@
-"""The whole vocabulary in any order, with models that stall, ports that are unplugged and processes that are killed.
+"""The whole vocabulary in any order, with parts that come and go, models that stall, ports that are unplugged and
+processes that are killed.
 
 No note is left sounding, no bar is silent, time never goes backwards, and every undo restores exactly.
 ``AUTOLOOPS_EXAMPLES`` says how many performances are tried (default 15; 500 to judge).
@@ -18,7 +19,7 @@ from autoloops_bridges.processes.book import LedgeredSink
 from autoloops_engine.errors import UsageError
 from autoloops_engine.inference.requests import DecodeRequest
 from autoloops_engine.latent import latent_space
-from autoloops_engine.messages import Frozen, Quit, TransportState
+from autoloops_engine.messages import Frozen, PartGone, Quit, TransportState
 from autoloops_engine.player.core import Player
 from autoloops_engine.player.events import Event
 from autoloops_engine.player.events import Kind as EventKind
@@ -32,6 +33,8 @@ from autoloops_engine.testing import StubDecoder
 
 EXAMPLES = int(os.environ.get("AUTOLOOPS_EXAMPLES", "15"))
 PARTS = ("melody", "bass")
+# The last one plays when somebody adds it.
+NAMES = (*PARTS, "lead")
 DECODE_US = 3_000
 STALLED_US = 5_000_000
 # Each line is drawn through a point in whole micro-beats, of which a million are a beat.
@@ -41,8 +44,10 @@ ELSEWHERE = ("/al/listen", "/al/ping", "/al/sync", "/al/learn", "/al/PART/model"
 WORDS = {
     "/al/scale": ["a minor", "off", "F# dorian", "x"],
     "/al/chords": ["Am7 | Dm7 G7", "off", "Q"],
-    "/al/PART/link": ["bass", "melody", "none"],
+    "/al/PART/link": ["bass", "melody", "lead", "none"],
+    "/al/parts/add": list(NAMES),
 }
+ADD = Target("parts/add")
 # The clock alone moves this one.
 MOVING = {"position"}
 # What is heard at once, or takes time of its own, is no step of undo.
@@ -74,7 +79,7 @@ def values_of(row: Row, argument: Argument) -> "st.SearchStrategy[object]":
 @st.composite
 def commands(draw: st.DrawFn) -> tuple[str, tuple[object, ...]]:
     row = draw(st.sampled_from(ROWS))
-    part, number = draw(st.sampled_from(PARTS)), draw(st.integers(1, 4))
+    part, number = draw(st.sampled_from(NAMES)), draw(st.integers(1, 4))
     address = row.template.replace("PART", part).replace("NAME", "density").replace("/I", f"/{number}")
     arguments: list[object] = []
     for argument in row.arguments:
@@ -123,15 +128,15 @@ class Everything(RuleBasedStateMachine):
         self.ledger = NoteLedger(bytearray(LEDGER_SIZE))
         self.sink: LedgeredSink | None = LedgeredSink(self.instrument, self.ledger)
         decoder = StubDecoder()
-        space = latent_space(decoder.manifest)
-        self.setups = [PartSetup(name, i + 1, space, 2) for i, name in enumerate(PARTS)]
-        session = Session(self.setups, 7, 240.0)
+        self.space = latent_space(decoder.manifest)
+        setups = [PartSetup(name, i + 1, self.space, 2) for i, name in enumerate(PARTS)]
+        session = Session(setups, 7, 240.0)
         session.set_budget(2 * DECODE_US)
 
         def decode_us(_: DecodeRequest) -> int:
             return self.decode_us
 
-        self.joined = Performance(session, dict.fromkeys(PARTS, decoder), 240.0, decode_us=decode_us)
+        self.joined = Performance(session, dict.fromkeys(NAMES, decoder), 240.0, decode_us=decode_us)
         self.position = (0, 0)
         self.offered: set[str] = set()
         self.passed = 0
@@ -147,8 +152,14 @@ class Everything(RuleBasedStateMachine):
         self.carry()
 
     def carry(self) -> None:
+        self.let_in()
         self.joined.settle()
         self.hear()
+
+    def let_in(self) -> None:
+        """The models of the parts that are wanted are loaded."""
+        for name, _, channel, port in self.session.take_arrivals():
+            self.session.join(PartSetup(name, channel, self.space, 2, port=port), self.joined.now_us)
 
     def go_on(self, us: int) -> None:
         # In pieces, so that the instrument hears things before others are done.
@@ -171,6 +182,8 @@ class Everything(RuleBasedStateMachine):
             assert message.origin != "empty" or message.part not in self.offered, f"{message} is silent"
             if message.origin == "fresh":
                 self.offered.add(message.part)
+        if isinstance(message, PartGone):
+            self.offered.discard(message.part)
         if isinstance(message, TransportState) and message.playing:
             # A start lies a moment ahead, so that its first note is not late; until then time stands still.
             begun = message.nudge.line_us(self.joined.now_us) >= message.time_us
@@ -194,6 +207,9 @@ class Everything(RuleBasedStateMachine):
         try:
             if isinstance(found, Command) and found.action is Action.SET:
                 self.session.set(found.target, found.values, self.joined.now_us)
+            elif isinstance(found, Command) and found.target == ADD:
+                # What is left unsaid is completed on the way to the session.
+                self.session.act(ADD, (found.values[0], "tiny", 5, ""), self.joined.now_us)
             elif isinstance(found, Command) and found.action is Action.ACT:
                 self.session.act(found.target, found.values, self.joined.now_us)
             elif isinstance(found, Command) and found.action is Action.ASK:
@@ -223,6 +239,7 @@ class Everything(RuleBasedStateMachine):
             return
         before = self.values()
         self.do(found)
+        self.let_in()
         if self.values() != before:
             try:
                 self.session.act(Target("undo"), (), self.joined.now_us)
@@ -273,7 +290,7 @@ class Everything(RuleBasedStateMachine):
             self.joined.events += [event for _, event in self.joined.player.advance(self.joined.now_us)]
             self.joined.player.take_messages()
         self.generation += 1
-        session = Session(self.setups, 1, 240.0, self.generation)
+        session = Session(self.session.cast(), 1, 240.0, self.generation)
         session.set_budget(2 * DECODE_US)
         session.restore(kept)
         assert {target: session.get(target) for target in before} == before

@@ -134,7 +134,7 @@ class MainProcess:
         self._view.line(text)
 
     def _joined(self, part: LoadedPart, now_us: int) -> None:
-        self._archive.joined(part, now_us)
+        self._archive.joined(part, now_us, self._thinking.budget.total_us)
 
     def _listening(self) -> int:
         return len(self._edge.listeners())

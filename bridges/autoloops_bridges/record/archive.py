@@ -55,9 +55,9 @@ class Archive:
             Opened(VERSION, version("autoloops"), wall_us, now_us, seed, tempo_bpm, recorded, generation)
         )
 
-    def joined(self, part: LoadedPart, now_us: int) -> None:
-        """A part joined in."""
-        self._lines.append(Joined(now_us, _recorded(part)))
+    def joined(self, part: LoadedPart, now_us: int, budget_us: int) -> None:
+        """A part joined in, with this decode budget."""
+        self._lines.append(Joined(now_us, _recorded(part), budget_us))
 
     def heard(self, report: FromPlayer) -> None:
         """The player reported something."""

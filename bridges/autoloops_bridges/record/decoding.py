@@ -10,7 +10,7 @@ from typing import Final, NamedTuple
 from autoloops_bridges.control.dispatch import Refusal, Router
 from autoloops_bridges.control.rows import Kind
 from autoloops_bridges.processes.parts import LoadedPart, load_part
-from autoloops_bridges.record.lines import Control, Opened, read_lines
+from autoloops_bridges.record.lines import Control, Joined, Opened, read_lines
 from autoloops_engine.errors import UsageError
 from autoloops_engine.messages import Frozen
 from autoloops_engine.notes import Bar
@@ -36,27 +36,35 @@ def decode_anew(path: Path, opened: Opened) -> Compared:
         BundleError: a bundle is missing, damaged or unsafe.
         ModelError: a model cannot be run.
     """
+    joined = [line.part for line in read_lines(path) if isinstance(line, Joined)]
     parts: list[LoadedPart] = []
-    for each in opened.parts:
+    for each in (*opened.parts, *joined):
         parts.append(load_part(each.name, each.channel, each.path, loaded=parts))
     differences = [
         f"{part.setup.name}: the bundle {each.model} is not the one that was played."
-        for part, each in zip(parts, opened.parts, strict=True)
+        for part, each in zip(parts, (*opened.parts, *joined), strict=True)
         if part.digest != each.digest
     ]
-    session = Session([part.setup for part in parts], opened.seed, opened.tempo_bpm)
-    decoders = {part.setup.name: part.decoder for part in parts}
-    performance = Performance(session, decoders, opened.tempo_bpm)
+    cast, newcomers = parts[: len(opened.parts)], iter(parts[len(opened.parts) :])
+    session = Session([part.setup for part in cast], opened.seed, opened.tempo_bpm)
+    decoders = {id(part.setup): part.decoder for part in parts}
+    performance = Performance(session, {part.setup.name: part.decoder for part in cast}, opened.tempo_bpm)
     recorded: list[Frozen] = []
     router, last_us = Router(), 0
     for line in read_lines(path):
         if isinstance(line, Frozen):
             recorded.append(line)
             last_us = max(last_us, line.at_us - opened.at_us)
-        elif isinstance(line, Control):
+        elif isinstance(line, Control | Joined):
             at_us = max(performance.now_us, line.at_us - opened.at_us)
             performance.run_until(at_us)
-            _do(session, router, line, at_us)
+            if isinstance(line, Joined):
+                session.set_budget(line.budget_us)
+                session.join(next(newcomers).setup, at_us)
+            else:
+                _do(session, router, line, at_us)
+            # Undo and redo bring parts back, too.
+            performance.decoders |= {setup.name: decoders[id(setup)] for setup in session.cast()}
     performance.run_until(max(performance.now_us, last_us + _TAIL_US))
     anew = _bars([message for message in performance.heard if isinstance(message, Frozen)])
     bars = _bars(recorded)

@@ -56,10 +56,11 @@ class Opened(Struct, frozen=True, tag=True):
 
 
 class Joined(Struct, frozen=True, tag=True):
-    """A part joined in while the others played."""
+    """A part joined in while the others played; the decode budget says from which bar line on it could."""
 
     at_us: int
     part: RecordedPart
+    budget_us: int
 
 
 class Control(Struct, frozen=True, tag=True):
