@@ -102,7 +102,8 @@ def test_a_session_is_played_again_note_for_note_at_its_times(jack_server: JackS
         return [each.data for each in report.heard] == messages and away_us(report) < NEAR_US
 
     report = calm(play, holds)
-    assert said[-1].startswith(f"Played {sum(event.velocity > 0 for event in asked)} notes")
+    assert said[-1].startswith(f"Notes played: {sum(event.velocity > 0 for event in asked)},")
+    assert [line[:8] for line in said if line.startswith("bar")] == ["bar    1", "bar    2"]
     if report.xruns and not holds(report):
         pytest.skip("The JACK server drops cycles on this machine: nothing can be said of what it lost.")
     assert [each.data for each in report.heard] == messages

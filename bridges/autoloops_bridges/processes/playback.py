@@ -72,11 +72,11 @@ class Playback:
         """One line on how it went."""
         latest_ms = max(0, self._late_max_us) / US_PER_MS
         late = f"{self._late} of them over {LATE_US // US_PER_MS} ms late (at most {latest_ms:.1f} ms)"
-        lines = [f"Played {self._played} notes, {late}."]
+        lines = [f"Notes played: {self._played}, {late}."]
         if self._unheard:
-            lines.append(f"{self._unheard} found no port.")
+            lines.append(f"Found no port: {self._unheard}.")
         if self._rerun.left_out:
-            lines.append(f"{self._rerun.left_out} were left out, being far too late.")
+            lines.append(f"Left out, being far too late: {self._rerun.left_out}.")
         return " ".join(lines)
 
     def _ahead_us(self) -> int:

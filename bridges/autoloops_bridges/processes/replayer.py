@@ -30,7 +30,7 @@ from autoloops_bridges.record.excerpt import excerpt
 from autoloops_bridges.record.lines import heard_in, read_lines
 from autoloops_bridges.record.rerun import Rerun
 from autoloops_engine.player.ledger import NoteLedger
-from autoloops_engine.units import US_PER_MS, US_PER_S
+from autoloops_engine.units import BEATS_PER_BAR, US_PER_MS, US_PER_S
 
 # A server that cuts time into periods drops some when a client comes, and what was handed over last has to leave.
 _CALM_US: Final = 300 * US_PER_MS
@@ -54,6 +54,7 @@ class ReplayProcess:
         self._sent: LedgeredSink | None = None
         self._playback: Playback | None = None
         self._printer = Printer()
+        self._told_bars = 0
         self._leaving = False
 
     def open_port(self) -> bool:
@@ -84,6 +85,7 @@ class ReplayProcess:
         while not self._leaving:
             now_us = monotonic_us()
             playback.advance(now_us)
+            self._tell_bar(rerun.beats, now_us - begins_us)
             due_us = playback.next_deadline_us()
             if due_us is None and now_us > rerun.end_us + _CALM_US:
                 break
@@ -96,6 +98,13 @@ class ReplayProcess:
         self._shared.end()
         self._printer.line(playback.told())
         self._printer.close(_PRINT_S)
+
+    def _tell_bar(self, beats: int, since_us: int) -> None:
+        if beats <= self._told_bars * BEATS_PER_BAR:
+            return
+        self._told_bars = -(-beats // BEATS_PER_BAR)
+        minutes, seconds = divmod(max(0, since_us) // US_PER_S, 60)
+        self._printer.line(f"bar {self._replay.first_bar - 1 + self._told_bars:4}  {minutes}:{seconds:02}")
 
     def _begin(self) -> int:
         """When the first event is to be heard: when a port of our own is connected, or the patience for that is over.

@@ -18,6 +18,7 @@ class Rerun:
 
     Attributes:
         left_out: How many notes would have begun too late.
+        beats: How many beats have begun.
 
     Args:
         heard: What sounded, by time; at least one event.
@@ -30,6 +31,7 @@ class Rerun:
         self._heard = heard
         self._shift_us = begins_us - heard[0].at_us
         self._next = bisect_left(heard, now_us - self._shift_us, key=lambda event: event.at_us)
+        self.beats = sum(event.kind == Kind.BEAT for event in heard[: self._next])
 
     @property
     def end_us(self) -> int:
@@ -42,6 +44,7 @@ class Rerun:
         while (next_us := self.next_us()) is not None and next_us <= now_us + ahead_us:
             heard = self._heard[self._next]
             self._next += 1
+            self.beats += heard.kind == Kind.BEAT
             kind = _NOTES.get(heard.kind)
             if kind is Kind.ON and next_us + TOO_LATE_US < now_us:
                 self.left_out += 1

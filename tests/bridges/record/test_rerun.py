@@ -155,7 +155,7 @@ def test_a_port_that_comes_back_is_told_the_ends_and_goes_on() -> None:
         (Kind.ON, 65),
         (Kind.OFF, 65),
     ]
-    assert "1 found no port" in playback.told()
+    assert "Found no port: 1." in playback.told()
 
 
 def test_late_notes_are_counted_and_far_too_late_ones_left_out() -> None:
@@ -168,7 +168,7 @@ def test_late_notes_are_counted_and_far_too_late_ones_left_out() -> None:
     assert [event.number for _, event in port.got if event.kind is Kind.ON] == [64]
     assert (
         playback.told()
-        == "Played 1 notes, 1 of them over 1 ms late (at most 3.0 ms). 1 were left out, being far too late."
+        == "Notes played: 1, 1 of them over 1 ms late (at most 3.0 ms). Left out, being far too late: 1."
     )
 
 
@@ -203,3 +203,11 @@ def test_what_a_player_that_died_left_sounding_ends_with_its_successor() -> None
     told.append(Sounded(1, 1, (off(900, 64),)))
     notes = notes_of(heard_in(iter(told)))
     assert [(note.pitch, note.on_us, note.off_us) for note in notes] == [(60, 1, 500), (62, 2, 3), (64, 500, 900)]
+
+
+def test_beats_are_counted_for_a_successor_too() -> None:
+    heard = in_time(*beats(6), on(0, 60), off(10, 60))
+    rerun = Rerun(heard, BEGINS_US, 0)
+    rerun.due(BEGINS_US, 2 * BEAT_US)
+    assert rerun.beats == 3
+    assert Rerun(heard, BEGINS_US, BEGINS_US + 2 * BEAT_US + 1).beats == 3
