@@ -14,6 +14,7 @@ from msgspec import Struct
 from autoloops_bridges.record.excerpt import ends_of
 from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.messages import Frozen, Heard, Sounded, TransportState
+from autoloops_engine.player.events import Kind
 from autoloops_engine.session.surface import Values
 
 VERSION: Final = 1
@@ -111,7 +112,7 @@ def last_us(path: Path, first_us: int) -> int:
 
 
 def heard_in(lines: Iterator[Line]) -> list[Heard]:
-    """Everything that sounded, once each, in the order in which it did.
+    """Everything that sounded, once each, in the order in which it did; what no MIDI message can say is left out.
 
     What a player that died left sounding ended when its successor came, which had the book of sounding notes.
     """
@@ -122,9 +123,17 @@ def heard_in(lines: Iterator[Line]) -> list[Heard]:
             if line.player not in known and line.events:
                 heard += ends_of(heard, line.events[0].at_us)
             had = known.get(line.player, 0)
-            heard += line.events[max(0, had - line.first) :]
+            heard += filter(_can_sound, line.events[max(0, had - line.first) :])
             known[line.player] = max(had, line.first + len(line.events))
     return heard
+
+
+def _can_sound(event: Heard) -> bool:
+    """Whether it is what a player records; somebody may have edited the file."""
+    if event.kind == Kind.BEAT:
+        return True
+    is_note = event.kind in {Kind.ON, Kind.OFF}
+    return is_note and 1 <= event.channel <= 16 and 0 <= event.number <= 127 and 0 <= event.velocity <= 127
 
 
 def _decoded(lines: Iterable[bytes]) -> Iterator[Line]:

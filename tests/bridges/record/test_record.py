@@ -99,6 +99,17 @@ def test_what_is_told_twice_is_heard_once(sizes: list[int], data: st.DataObject)
     assert [heard.at_us for heard in heard_in(iter(told))] == [event.at_us for event in events]
 
 
+@given(
+    st.lists(
+        st.builds(Heard, *[st.integers(-1, 10), st.integers(-1, 9), st.just("melody"), *[st.integers(-1, 200)] * 3])
+    )
+)
+def test_whatever_an_edited_record_says_can_be_written_as_midi(events: list[Heard]) -> None:
+    heard = heard_in(iter([OPENED, Sounded(0, 0, tuple(events))]))
+    assert to_midi(heard, {"melody": 1}).startswith(b"MThd")
+    assert all(each in events for each in heard)
+
+
 def test_another_player_counts_anew() -> None:
     told: list[Line] = [OPENED, Sounded(0, 0, (on(1, 60), off(2, 60)))]
     told += [Sounded(1, 0, (on(3, 61),)), Sounded(1, 1, (off(4, 61),))]
