@@ -101,6 +101,8 @@ def read_rig_options(path: Path, parts: tuple[str, ...], asked_models: Collectio
                 remarks.append(f"Line {part.line}: {error}")
             else:
                 models[name] = part.model
+        if part.waits and name not in parts:
+            continue
         if name in models or name in asked_models or usual_bundle(name) in installed_bundles():
             playable.append(name)
         elif not parts:

@@ -32,6 +32,7 @@ class RigPart(NamedTuple):
         model: Its bundle; empty: the usual one.
         channel: Its MIDI channel, 1 to 16; none: the usual one.
         output: The port of the rig that it plays to; empty: the one of ``--midi-out``.
+        waits: It joins in when ``/al/parts/add`` says so, and not at the start.
         drum_map: Pairs of the note of a General MIDI drum and the note that stands for it at that port.
         line: Of the file.
     """
@@ -39,6 +40,7 @@ class RigPart(NamedTuple):
     model: str = ""
     channel: int | None = None
     output: str = ""
+    waits: bool = False
     drum_map: tuple[tuple[int, int], ...] = ()
     line: int = 0
 

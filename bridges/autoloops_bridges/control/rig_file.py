@@ -50,6 +50,7 @@ class _PartTable(msgspec.Struct, forbid_unknown_fields=True):
     model: str = ""
     channel: Channel | None = None
     output: str = ""
+    waits: bool = False
     drum_map: dict[str, Annotated[int, msgspec.Meta(ge=0, le=127)]] = {}
 
 
@@ -174,7 +175,7 @@ class _Reader:
         if unknown:
             raise table.bad(f"there is no drum {unknown[0]!r}; there are {', '.join(DRUMS)}", "drum_map")
         drum_map = tuple((DRUMS[drum], note) for drum, note in written.drum_map.items())
-        return name, RigPart(written.model, written.channel, written.output, drum_map, table.first_line)
+        return name, RigPart(written.model, written.channel, written.output, written.waits, drum_map, table.first_line)
 
     def _values(self, table: TomlTable, parts: Collection[str] | None) -> list[Command]:
         commands = []

@@ -19,17 +19,23 @@ class MemorySurface:
     def __init__(self, parts: tuple[str, ...] = ("melody", "bass")) -> None:
         self.values: dict[Target, Values] = {Target("tempo"): (120.0,)}
         self.done: list[tuple[Target, Values]] = []
-        self._parts = parts
+        self._parts: tuple[str, ...] = ()
         self._touched: dict[Target, None] = {}
-        for part in parts:
-            self.values[Target("z", part)] = (0.0,) * LATENT_SIZE
-            self.values[Target("mute", part)] = (False,)
-            self.values[Target("seed", part)] = (1,)
-            self.values.update({Target("knob", part, index + 1): (0.5,) for index in range(KNOBS)})
-            self.values.update({Target("attr", part, name): (0.5,) for name in ATTRIBUTES})
+        for channel, part in enumerate(parts, 1):
+            self.join(part, channel)
+
+    def join(self, part: str, channel: int) -> None:
+        """Another part, with values at rest."""
+        self._parts = (*self._parts, part)
+        self.values[Target("z", part)] = (0.0,) * LATENT_SIZE
+        self.values[Target("mute", part)] = (False,)
+        self.values[Target("seed", part)] = (1,)
+        self.values[Target("channel", part)] = (channel,)
+        self.values.update({Target("knob", part, index + 1): (0.5,) for index in range(KNOBS)})
+        self.values.update({Target("attr", part, name): (0.5,) for name in ATTRIBUTES})
 
     def parts(self) -> tuple[str, ...]:
-        """The parts given at the start."""
+        """The parts given at the start, and those that joined in."""
         return self._parts
 
     def attributes(self, part: str) -> tuple[str, ...]:

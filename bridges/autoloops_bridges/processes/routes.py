@@ -33,7 +33,7 @@ class Routes:
         self._keys = {part: port_key(port) for part, port in outputs.items()}
         self._drum_maps = drum_maps
         self._order = tuple(dict.fromkeys((*outputs.values(), *ports)))
-        self.ports = tuple(dict.fromkeys(outputs.values()))
+        self.ports: tuple[str, ...] = tuple(dict.fromkeys(outputs.values()))
 
     def number(self, port: str) -> int:
         """The number of a port, from 0: the same in every player with the same rig file."""

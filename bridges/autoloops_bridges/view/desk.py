@@ -33,14 +33,14 @@ class Desk:
         """
         parts = self._surface.parts()
         # The part that was selected may have left.
-        self.selected = min(self.selected, max(0, len(parts) - 1))
-        part = parts[self.selected] if parts else ""
+        self.selected = max(0, min(self.selected, len(parts) - 1))
         if key == " ":
             self._act(Target("stop" if playing else "start"), (), now_us)
-        elif key in _FIRES:
-            self._act(Target("fire", part), (_FIRES[key],), now_us)
-        elif key == "m":
-            self._toggle(Target("mute", part), now_us)
+        elif key in _FIRES and parts:
+            self._act(Target("fire", parts[self.selected]), (_FIRES[key],), now_us)
+        elif key == "m" and parts:
+            (muted,) = self._surface.get(Target("mute", parts[self.selected]))
+            self._set(Target("mute", parts[self.selected]), (int(not muted),), now_us)
         elif key in _STEPS_BPM:
             (tempo_bpm,) = self._surface.get(Target("tempo"))
             wanted_bpm = round(float(tempo_bpm)) + _STEPS_BPM[key]
@@ -51,11 +51,6 @@ class Desk:
             self._act(Target("panic"), (), now_us)
         elif key.isdecimal() and 1 <= int(key) <= len(parts):
             self.selected = int(key) - 1
-
-    def _toggle(self, target: Target, now_us: int) -> None:
-        if target.part:
-            (on,) = self._surface.get(target)
-            self._set(target, (int(not on),), now_us)
 
     def _set(self, target: Target, values: tuple[Value, ...], now_us: int) -> None:
         try:

@@ -163,8 +163,10 @@ def _bar_ruler(title: str, columns: int, head: int | None) -> Text:
 
 def _parts(shown: Snapshot, layout: _Layout, room: int) -> list[Text]:
     count = len(shown.parts)
+    if not count:
+        return [Text() for _ in range(room)]
     gaps = count - 1 if room >= 4 * count - 1 else 0
-    each = min(_MAX_PART_ROWS, (room - gaps) // count) if count else 0
+    each = min(_MAX_PART_ROWS, (room - gaps) // count)
     fitting = count
     if each < 1:
         each, fitting = 1, room

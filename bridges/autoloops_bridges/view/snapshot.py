@@ -261,7 +261,8 @@ def snapshot(
         locked=watch.sync is None or watch.sync.locked,
         seed=session.seed,
         parts=tuple(_part(session, watch, name, bar_of(position_ub)) for name in session.parts()),
-        selected=selected,
+        # The part that was selected may have left.
+        selected=max(0, min(selected, len(session.parts()) - 1)),
         margin_us=watch.margin_us(session.parts()),
         budget_us=budget_us,
         decode_us=watch.decode_us,

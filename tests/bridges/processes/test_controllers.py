@@ -172,3 +172,36 @@ def test_a_half_of_a_pair_that_stays_alone_is_obeyed_after_a_moment() -> None:
     assert stage.surface.values[KNOB] == (0.5,)
     stage.wait(LONGEST_US)
     assert stage.surface.values[KNOB] == (1.0,)
+
+
+def test_what_the_rig_file_maps_to_a_part_counts_from_when_it_joins_in() -> None:
+    stage = Stage(
+        """
+[parts.lead]
+waits = true
+
+[[map]]
+source = "cc"
+channel = 1
+number = 90
+target = "/al/lead/mute"
+
+[[map]]
+source = "note"
+channel = 1
+number = 7
+target = "/al/parts/add"
+arguments = ["lead", "melody-2bar", 3]
+"""
+    )
+    stage.send(0xB0, 90, 127)
+    assert stage.surface.done == []
+    stage.send(0x90, 7, 100)
+    assert stage.surface.done == [(Target("parts/add"), ("lead", "melody-2bar", 3))]
+    stage.surface.join("lead", 3)
+    stage.controllers.touched()
+    stage.send(0xB0, 90, 127)
+    assert stage.surface.values[Target("mute", "lead")] == (True,)
+    # The channel of the newcomer fires it and turns its knobs.
+    stage.send(0xB2, 1, 127)
+    assert stage.surface.values[Target("knob", "lead", 1)] == (1.0,)

@@ -26,3 +26,20 @@ def test_a_drum_map_changes_notes_and_their_ends_at_the_port_only() -> None:
 def test_what_belongs_to_no_part_goes_everywhere() -> None:
     for kind in (Kind.SILENCE, Kind.BEAT, Kind.CLOCK):
         assert set(heard(Event(0, kind, "", 1, 36))) == set(KEYS)
+
+
+def test_a_part_that_joins_in_is_led_to_its_port_whose_number_every_player_knows() -> None:
+    routes = Routes({"bass": "moog"}, {}, ["box", "moog", "rack"])
+    assert list(routes.ports) == ["moog"]
+    assert [routes.number(port) for port in ("moog", "box", "rack")] == [0, 1, 2]
+    assert not routes.leads("lead", "rack")
+    routes.lead("lead", "rack")
+    assert routes.leads("lead", "rack")
+    assert list(routes.ports) == ["moog", "rack"]
+    note = Event(0, Kind.ON, "lead", 1, 60)
+    assert routes.led(port_key("rack"), note) == note
+    assert routes.led(MAIN, note) is None
+    # One of the same name that comes later may play elsewhere; without a port it plays where it was started with.
+    routes.lead("lead", "")
+    assert routes.led(MAIN, note) == note
+    assert routes.leads("bass", "")

@@ -98,6 +98,18 @@ class TestDesk:
         assert last.move is not None
         assert last.move.target == Target("panic")
 
+    def test_keys_act_on_the_part_that_is_there_when_the_selected_one_has_left(self) -> None:
+        stage = rehearsal("melody", "bass")
+        stage.press("2")
+        stage.session.act(Target("remove", "bass"), (), stage.now_us)
+        stage.performance.settle()
+        assert stage.shown().selected == 0
+        stage.press("m")
+        assert stage.session.get(Target("mute", "melody")) == (1,)
+        stage.session.act(Target("remove", "melody"), (), stage.now_us)
+        stage.press("mfv1 ")
+        assert stage.shown().parts == ()
+
     def test_numbers_without_a_part_and_keys_without_a_meaning_do_nothing(self) -> None:
         stage = rehearsal("melody", "bass")
         stage.press("2")

@@ -190,3 +190,9 @@ class TestLanes:
 def test_an_empty_part_is_drawn_empty() -> None:
     silent: ShownPart = part(sounding=None, next=None, pitches=())
     assert not any(character in "▀█" for line in screen(shown(silent, playing=False))[4:] for character in line)
+
+
+@pytest.mark.parametrize("height", [1, 8, 24, 60])
+def test_a_stage_without_a_part_is_drawn_empty(height: int) -> None:
+    drawn = screen(shown(), height=height)
+    assert len(drawn) == height

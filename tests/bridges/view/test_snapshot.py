@@ -127,6 +127,25 @@ class TestBars:
 
 
 class TestFacts:
+    def test_the_rows_of_parts_come_and_go(self) -> None:
+        stage = rehearsal("melody", "bass")
+        stage.press(" ")
+        stage.run_until(stage.now_us + 2_500_000)
+        (bass,) = (setup for setup in stage.session.cast() if setup.name == "bass")
+        stage.session.act(Target("remove", "bass"), ("now",), stage.now_us)
+        stage.performance.settle()
+        assert [part.name for part in stage.shown().parts] == ["melody"]
+        assert stage.shown().margin_us is not None
+        stage.session.join(bass, stage.now_us)
+        stage.performance.settle()
+        melody, again = stage.shown().parts
+        assert again.name == "bass"
+        # Nothing of its former self is shown.
+        assert again.sounding is None
+        stage.run_until(stage.now_us + 4_000_000)
+        assert stage.shown().parts[1].sounding is not None
+        assert melody.sounding is not None
+
     def test_the_margin_is_the_time_from_the_newest_bar_to_its_freeze_line(self) -> None:
         stage = rehearsal()
         stage.watch.sent(OfferBar("melody", 0, 0, Bar(5, 0)), 1_000)

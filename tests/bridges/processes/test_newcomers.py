@@ -1,0 +1,56 @@
+"""A part that is to join in: what is left unsaid is as the rig file has it, and what cannot be had is said at once."""
+
+import pytest
+
+from autoloops_bridges.control.rig import RigPart
+from autoloops_bridges.control.testing import MemorySurface
+from autoloops_bridges.midi.names import NONE
+from autoloops_bridges.processes.newcomers import ADD, NewcomerSurface
+from autoloops_bridges.processes.options import PortPair
+from autoloops_engine.errors import AutoLoopsError
+from autoloops_engine.session.surface import Target, Values
+
+PORTS = (PortPair("moog", NONE, "Moog"), PortPair("keys", "Keys", NONE))
+WRITTEN = {"lead": RigPart(model="melody-2bar", channel=9, output="moog"), "drums": RigPart()}
+
+
+def asked(*values: float | str) -> Values:
+    surface = MemorySurface()
+    NewcomerSurface(surface, PORTS, lambda: WRITTEN).act(ADD, values, 0)
+    ((target, completed),) = surface.done
+    assert target == ADD
+    return completed
+
+
+def test_a_name_alone_is_a_part_as_the_rig_file_or_else_play_has_it() -> None:
+    assert asked("lead") == ("lead", "melody-2bar", 9, "moog")
+    assert asked("drums") == ("drums", "drums-2bar", 10, "")
+
+
+def test_what_is_said_goes_before_the_rig_file() -> None:
+    assert asked("lead", "bass-2bar", 4) == ("lead", "bass-2bar", 4, "moog")
+    assert asked("other", "trio-16bar#bass", 4, "moog") == ("other", "trio-16bar#bass", 4, "moog")
+
+
+def test_a_channel_that_nobody_has_is_taken() -> None:
+    # Parts are on 1 and 2; 10 is for drums.
+    assert asked("other", "bass-2bar") == ("other", "bass-2bar", 3, "")
+
+
+@pytest.mark.parametrize(
+    ("values", "reason"),
+    [
+        (("other",), "No bundle is known for the part other"),
+        (("other", "nowhere"), "There is no bundle nowhere"),
+        (("other", "bass-2bar", 3, "keys"), "The rig file has no port keys with an `out`; those that have one: moog."),
+    ],
+)
+def test_what_cannot_be_had_is_refused_with_a_sentence(values: Values, reason: str) -> None:
+    with pytest.raises(AutoLoopsError, match=reason):
+        asked(*values)
+
+
+def test_everything_else_is_handed_on() -> None:
+    surface = MemorySurface()
+    NewcomerSurface(surface, (), dict).act(Target("fire", "bass"), ("new",), 0)
+    assert surface.done == [(Target("fire", "bass"), ("new",))]
