@@ -93,6 +93,8 @@ def test_a_port_is_known_by_part_of_its_name_and_the_longest_counts() -> None:
     assert port_latency_us(["usb thing"], kept) == 5_000
     assert port_latency_us(["JACK AutoLoops:out", "virtual"], kept) == -3_000
     assert port_latency_us(["something else"], kept) == 0
+    # As other programs list it, with the numbers of one plug-in; it is found after the next too.
+    assert port_latency_us(["ALSA USB MIDI 24:0"], {"USB MIDI 20:0": 7.5}) == 7_500
 
 
 @pytest.fixture

@@ -36,11 +36,6 @@ def bundle(tmp_path: Path) -> Path:
     return path
 
 
-@pytest.fixture
-def zipped(bundle: Path) -> Path:
-    return zip_of(bundle, bundle.with_suffix(".zip"))
-
-
 def zip_of(bundle: Path, target: Path, prefix: str = "tiny/") -> Path:
     with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as archive:
         for path in sorted(bundle.iterdir()):

@@ -83,5 +83,5 @@ def port_latency_us(names: Iterable[str], latencies_ms: Mapping[str, float]) -> 
         latencies_ms: By a port's name or part of it, its latency; the longest that fits counts.
     """
     called = [stable_name(name).casefold() for name in names]
-    fitting = [word for word in latencies_ms if any(word.casefold() in name for name in called)]
+    fitting = [word for word in latencies_ms if any(stable_name(word).casefold() in name for name in called)]
     return round(latencies_ms[max(fitting, key=len)] * US_PER_MS) if fitting else 0
