@@ -78,7 +78,9 @@ def jack_server(frames: int = 128, rate_hz: int = 48_000) -> Iterator[dict[str, 
     command = ["jackd", "-R", "-P", "60", "-n", name, "-p", "256", "-d", "dummy", "-r", str(rate_hz), "-p", str(frames)]
     server = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     try:
-        subprocess.run(["jack_wait", "-s", name, "-w", "-t", "10"], check=True, stdout=subprocess.DEVNULL)
+        waiting = ["jack_wait", "-s", name, "-w", "-t", "10"]
+        if subprocess.run(waiting, check=False, stdout=subprocess.DEVNULL).returncode != 0:
+            raise SystemExit("No JACK server can be started in real time here; try jackd by hand, it says why.")
         yield environment
     finally:
         server.terminate()
