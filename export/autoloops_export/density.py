@@ -7,6 +7,7 @@ tells what else was tried.
 """
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final, NamedTuple, cast
 
 import numpy as np
@@ -20,6 +21,12 @@ from autoloops_export.evaluation.distributions import counts_of, distributions, 
 from autoloops_export.evaluation.loops import LoopSet, decode_set, encode_loops, few, parts_of
 
 COMPONENTS: Final = 256
+# Coordinates of all means together, which long loops with their many hundreds each would make very many.
+MOST_COORDINATES: Final = 49_152
+# A shape of more dimensions is kept as so many directions and what every coordinate has for itself.
+MOST_DIRECTIONS: Final = 96
+# Rounds in which directions and own deviations are brought to agree.
+FACTOR_ROUNDS: Final = 20
 MOST_LOOPS: Final = 25_000
 LEAST_LOOPS_EACH: Final = 70
 ROUNDS: Final = 25
@@ -30,6 +37,8 @@ EVENING: Final = 0.5
 SIZES: Final = (0.2, 3.0)
 # Loops decoded of each component to hear what it is like.
 HEARD_EACH: Final = 60
+# Where there are few components, so many times as many.
+HEARD_MORE: Final = 4
 STEPS: Final = 400
 STEP: Final = 5.0
 STEPS_TO_HALF: Final = 50
@@ -81,7 +90,8 @@ def fit_density(mu: Floats, seed: int = 0) -> Mixture:
     """
     rng = np.random.default_rng(seed)
     points = mu.astype(np.float64)
-    count = int(np.clip(len(points) // LEAST_LOOPS_EACH, 1, COMPONENTS))
+    most = max(1, min(COMPONENTS, MOST_COORDINATES // points.shape[1]))
+    count = int(np.clip(len(points) // LEAST_LOOPS_EACH, 1, most))
     mixture = Mixture(
         weights=np.full(count, 1 / count),
         scales=np.ones(count),
@@ -90,7 +100,24 @@ def fit_density(mu: Floats, seed: int = 0) -> Mixture:
     )
     for _ in range(ROUNDS):
         mixture = _improved(mixture, points)
-    return mixture
+    return narrowed(mixture) if points.shape[1] > MOST_DIRECTIONS else mixture
+
+
+def narrowed(mixture: Mixture, directions: int = MOST_DIRECTIONS) -> Mixture:
+    """The mixture with a shape of so many directions, and what every coordinate has beside for itself.
+
+    Principal factor analysis (Harman, "Modern Factor Analysis", 1976, chapter 8): variances stay as they are, and of
+    the covariances what the strongest directions say.
+    """
+    shape = mixture.factor @ mixture.factor.T
+    variances = np.diag(shape)
+    own = variances / 2
+    factor = mixture.factor[:, :directions]
+    for _ in range(FACTOR_ROUNDS):
+        strengths, axes = np.linalg.eigh(shape - np.diag(own))
+        factor = axes[:, -directions:] * np.sqrt(np.maximum(strengths[-directions:], 0))
+        own = np.maximum(variances - (factor**2).sum(axis=1), FLOOR)
+    return replace(mixture, factor=factor, own=np.sqrt(own))
 
 
 def _improved(mixture: Mixture, points: Numbers) -> Mixture:
@@ -132,8 +159,10 @@ def _factor(shape: Numbers) -> Numbers:
 
 def _listen(mixture: Mixture, model: JointModel, train: LoopSet, rng: np.random.Generator) -> Heard:
     count, size = mixture.means.shape
-    each = few(HEARD_EACH, model.manifest)
-    noise = rng.standard_normal((count, each, size)) @ mixture.factor.T
+    each = few(HEARD_EACH * min(HEARD_MORE, COMPONENTS // count), model.manifest)
+    noise = rng.standard_normal((count, each, mixture.factor.shape[1])) @ mixture.factor.T
+    if mixture.own is not None:
+        noise += mixture.own * rng.standard_normal((count, each, size))
     z = (mixture.means[:, None] + mixture.scales[:, None, None] * noise).reshape(-1, size).astype(np.float32)
     parts = []
     for part, view in views_of(model).items():
@@ -177,4 +206,4 @@ def reweighted(mixture: Mixture, heard: Heard) -> Mixture:
         weights = weights * np.exp(-STEP / (1 + step / STEPS_TO_HALF) * (slope - weights @ slope))
         weights = np.maximum(weights, 1e-5)
         weights = weights / weights.sum()
-    return Mixture(weights, mixture.scales, mixture.means, mixture.factor)
+    return replace(mixture, weights=weights)

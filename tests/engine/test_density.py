@@ -14,6 +14,8 @@ from autoloops_engine.latent import latent_space, prior_sample
 from autoloops_engine.testing import tiny_manifest
 
 Z = 4
+# What seed 1 draws of MIXTURE: bundles without a rank must go on drawing it.
+GOLDEN = [2.4737, -0.7357, -0.1346, -0.231]
 MIXTURE = Mixture(
     weights=np.array([0.75, 0.25]),
     scales=np.array([1.0, 0.5]),
@@ -22,17 +24,28 @@ MIXTURE = Mixture(
 )
 
 
+NARROW = Mixture(
+    weights=MIXTURE.weights,
+    scales=MIXTURE.scales,
+    means=MIXTURE.means,
+    factor=np.array([[1.0], [0.5], [0], [-1]]),
+    own=np.array([0.0, 1.0, 0.25, 2.0]),
+)
+
+
 def with_density(density: Density) -> Manifest:
     return msgspec.structs.replace(tiny_manifest(latent_size=Z), density=density)
 
 
-def test_points_have_the_weights_means_and_shape_of_the_mixture() -> None:
-    points = np.array([MIXTURE.draw(seed) for seed in range(4000)])
+@pytest.mark.parametrize("mixture", [MIXTURE, NARROW], ids=["square", "narrow"])
+def test_points_have_the_weights_means_and_shape_of_the_mixture(mixture: Mixture) -> None:
+    points = np.array([mixture.draw(seed) for seed in range(4000)])
+    own = 0 if mixture.own is None else np.diag(mixture.own**2)
     first = points[:, 0] > 0
     assert abs(first.mean() - 0.75) < 0.03
     for component, chosen in enumerate((first, ~first)):
-        np.testing.assert_allclose(points[chosen].mean(axis=0), MIXTURE.means[component], atol=0.15)
-        shape = MIXTURE.scales[component] ** 2 * (MIXTURE.factor @ MIXTURE.factor.T)
+        np.testing.assert_allclose(points[chosen].mean(axis=0), mixture.means[component], atol=0.15)
+        shape = mixture.scales[component] ** 2 * (mixture.factor @ mixture.factor.T + own)
         np.testing.assert_allclose(np.cov(points[chosen].T), shape, atol=0.12 * shape.max())
 
 
@@ -45,13 +58,23 @@ def test_a_space_draws_from_its_density_and_without_one_from_the_prior() -> None
     assert abs(np.mean([dense.new_point(seed)[0] for seed in range(400)])) > 1
 
 
-def test_a_density_survives_the_manifest_to_the_precision_of_float16() -> None:
-    manifest = with_density(density_of(MIXTURE))
+@pytest.mark.parametrize("mixture", [MIXTURE, NARROW], ids=["square", "narrow"])
+def test_a_density_survives_the_manifest_to_the_precision_of_float16(mixture: Mixture) -> None:
+    manifest = with_density(density_of(mixture))
     read = parse_manifest(msgspec.json.encode(_complete(manifest)), "tiny")
     assert read.density is not None
     back = mixture_of(read.density, Z)
     for name in ("weights", "scales", "means", "factor"):
-        np.testing.assert_allclose(getattr(back, name), getattr(MIXTURE, name), atol=1e-3)
+        np.testing.assert_allclose(getattr(back, name), getattr(mixture, name), atol=1e-3)
+    assert (back.own is None) == (mixture.own is None)
+    np.testing.assert_allclose(back.draw(5), mixture.draw(5), atol=1e-2)
+
+
+def test_a_density_without_a_rank_means_what_it_always_meant() -> None:
+    read = parse_manifest(msgspec.json.encode(_complete(with_density(density_of(MIXTURE)))), "tiny")
+    assert read.density is not None
+    assert read.density.rank == 0
+    np.testing.assert_allclose(mixture_of(read.density, Z).draw(1), GOLDEN, atol=2e-3)
 
 
 @pytest.mark.parametrize(
@@ -68,6 +91,18 @@ def test_a_density_that_cannot_be_is_refused_with_a_sentence(change, what: str) 
     packed = density_of(MIXTURE).numbers
     numbers = change(struct.unpack(f"<{len(packed) // 2}e", packed))
     manifest = with_density(Density(2, struct.pack(f"<{len(numbers)}e", *numbers)))
+    with pytest.raises(BundleError, match=f"its density has .*{what}"):
+        parse_manifest(msgspec.json.encode(_complete(manifest)), "tiny")
+
+
+@pytest.mark.parametrize(
+    ("rank", "last", "what"),
+    [(1, -0.5, "deviations"), (4, 1.0, "rank 4, not less than 4"), (2, 1.0, "bytes, not"), (1, 200.0, "larger than")],
+)
+def test_a_narrow_density_that_cannot_be_is_refused_with_a_sentence(rank: int, last: float, what: str) -> None:
+    packed = density_of(NARROW).numbers
+    numbers = (*struct.unpack(f"<{len(packed) // 2}e", packed)[:-1], last)
+    manifest = with_density(Density(2, struct.pack(f"<{len(numbers)}e", *numbers), rank))
     with pytest.raises(BundleError, match=f"its density has .*{what}"):
         parse_manifest(msgspec.json.encode(_complete(manifest)), "tiny")
 

@@ -9,7 +9,7 @@ from autoloops_engine.density import Mixture
 from autoloops_engine.inference.decoder import DecodedSteps, Floats, LoopStart, Posterior, Tokens
 from autoloops_engine.inference.views import JointModel
 from autoloops_engine.testing import StubDecoder, tiny_manifest
-from autoloops_export.density import Heard, density_for, fit_density, reweighted
+from autoloops_export.density import Heard, density_for, fit_density, narrowed, reweighted
 from autoloops_export.evaluation.loops import LoopSet
 
 
@@ -83,3 +83,26 @@ def test_the_density_of_a_bundle_brings_loops_like_those_of_training() -> None:
     found = np.rint(drawn(mixture, 1000)[:, 0])
     assert abs((found == 2).mean() - 0.25) < 0.08
     assert abs((found == 8).mean() - 0.75) < 0.08
+
+
+def test_a_narrowed_shape_keeps_every_variance_and_the_covariances_that_few_directions_explain() -> None:
+    rng = np.random.default_rng(4)
+    common, own = rng.standard_normal((12, 2)), 0.3 + rng.random(12)
+    shape = common @ common.T + np.diag(own**2)
+    mixture = Mixture(np.ones(1), np.ones(1), np.zeros((1, 12)), np.linalg.cholesky(shape))
+    narrow = narrowed(mixture, 2)
+    assert narrow.factor.shape == (12, 2)
+    assert narrow.own is not None
+    np.testing.assert_allclose(narrow.factor @ narrow.factor.T + np.diag(narrow.own**2), shape, atol=0.05)
+
+
+def test_many_dimensions_make_a_small_density_that_draws_like_the_points() -> None:
+    rng = np.random.default_rng(5)
+    mixing = rng.standard_normal((3, 120))
+    real = (rng.standard_normal((800, 3)) @ mixing + 0.5 * rng.standard_normal((800, 120))).astype(np.float32)
+    mixture = fit_density(real)
+    assert mixture.factor.shape == (120, 96)
+    made = drawn(mixture, 800)
+    np.testing.assert_allclose(made.std(axis=0), real.std(axis=0), rtol=0.2)
+    along = np.linalg.svd(mixing, full_matrices=False)[2][0]
+    assert (made @ along).std() == pytest.approx((real @ along).std(), rel=0.15)

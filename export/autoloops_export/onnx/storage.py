@@ -71,6 +71,7 @@ def compact(content: bytes, storage: Storage) -> bytes:
     model = onnx.load_from_string(content)
     graph = model.graph
     _strip(model)
+    _share(graph)
     kept, nodes = [], []
     for initializer in graph.initializer:
         array = numpy_helper.to_array(initializer)
@@ -110,6 +111,29 @@ def _stored(array: Array, storage: Storage) -> tuple[npt.NDArray[np.int8 | np.fl
         if np.array_equal(half.astype(np.float32), array):
             return half, None
     return None
+
+
+def _share(graph: onnx.GraphProto) -> None:
+    """Keeps once what the exporter keeps anew for every step that uses it."""
+    if any(attribute.type == onnx.AttributeProto.GRAPH for node in graph.node for attribute in node.attribute):
+        # Inner graphs name what lies outside of them.
+        return
+    fixed = {value.name for value in graph.output}
+    kept: dict[bytes, onnx.TensorProto] = {}
+    instead: dict[str, str] = {}
+    for initializer in graph.initializer:
+        array = numpy_helper.to_array(initializer)
+        what = f"{initializer.data_type} {array.shape} ".encode() + array.tobytes()
+        if initializer.name in fixed:
+            what = initializer.name.encode()
+        instead[initializer.name] = kept.setdefault(what, initializer).name
+    remaining = list(kept.values())
+    del graph.initializer[:]
+    graph.initializer.extend(remaining)
+    for node in graph.node:
+        names = [instead.get(name, name) for name in node.input]
+        del node.input[:]
+        node.input.extend(names)
 
 
 def _strip(model: onnx.ModelProto) -> None:
