@@ -61,6 +61,16 @@ def test_what_was_written_is_read(bundle: Path) -> None:
     assert read_file(bundle, "weights.safetensors") == b"weights"
 
 
+def test_numbers_stand_side_by_side_and_texts_stay_as_they_are(tmp_path: Path) -> None:
+    knob = Knob((0.5, -1e-7, 0.0, 1.0), ((0.0, -1.0), (0.5, 0.0), (1.0, 1.0)))
+    manifest = msgspec.structs.replace(tiny_manifest(), knobs=(knob,), description="One [\n1,\n2] of [3, 4].")
+    write_bundle(tmp_path / "tiny", manifest, FILES)
+    assert "[0.5, -1e-7, 0.0, 1.0]" in (tmp_path / "tiny" / "manifest.json").read_text()
+    read = load_bundle(tmp_path / "tiny").manifest
+    assert read.knobs == (knob,)
+    assert read.description == manifest.description
+
+
 @pytest.mark.parametrize("prefix", ["", "tiny/"])
 def test_a_zip_of_it_reads_the_same(bundle: Path, tmp_path: Path, prefix: str) -> None:
     archive = zip_of(bundle, tmp_path / "any.zip", prefix)

@@ -85,9 +85,9 @@ def fixture_folder_of_tunes() -> Callable[..., Path]:
 
 @pytest.fixture(scope="module", name="quick_export")
 def fixture_quick_export() -> Iterator[None]:
-    """Exports measure knobs, attributes and samples on a few loops only."""
-    from autoloops_export import attributes, knobs
-    from autoloops_export.evaluation import samples
+    """Exports fit and measure on a few loops only."""
+    from autoloops_export import attributes, density, knobs, touch
+    from autoloops_export.evaluation import samples, times
 
     with pytest.MonkeyPatch.context() as patch:
         for module in (attributes, knobs):
@@ -97,4 +97,8 @@ def fixture_quick_export() -> Iterator[None]:
         patch.setattr(knobs, "RANKING_LOOPS", 4)
         patch.setattr(knobs, "CHECKED_LOOPS", 2)
         patch.setattr(samples, "MADE_UP", 20)
+        patch.setattr(touch, "LOOPS", 32)
+        patch.setattr(density, "MOST_LOOPS", 280)
+        patch.setattr(density, "HEARD_EACH", 4)
+        patch.setattr(times.decode_ms, "__defaults__", (20,))
         yield

@@ -227,6 +227,22 @@ def test_storage_is_small_and_exact(storage: Storage, kind: type) -> None:
     np.testing.assert_array_equal(stored["w.stored"].astype(np.float32) * stored.get("w.scale", np.float32(1)), weight)
 
 
+def test_what_a_graph_holds_twice_is_kept_once() -> None:
+    table, other = np.eye(60, dtype=np.float32), np.ones((60, 60), dtype=np.float32)
+    nodes = [
+        onnx.helper.make_node("MatMul", ["x", "first"], ["once"]),
+        onnx.helper.make_node("MatMul", ["once", "second"], ["twice"]),
+        onnx.helper.make_node("MatMul", ["twice", "third"], ["y"]),
+    ]
+    ports = [onnx.helper.make_tensor_value_info(n, 1, ["batch", 60]) for n in ("x", "y")]
+    weights = [numpy_helper.from_array(a, n) for n, a in (("first", table), ("second", other), ("third", table))]
+    graph = onnx.helper.make_graph(nodes, "g", ports[:1], ports[1:], weights)
+    model = onnx.helper.make_model(graph, opset_imports=[onnx.helper.make_opsetid("", 18)])
+    small = onnx.load_from_string(compact(model.SerializeToString(), "float32")).graph
+    assert [initializer.name for initializer in small.initializer] == ["first", "second"]
+    assert [node.input[1] for node in small.node] == ["first", "second", "first"]
+
+
 def test_rounding_keeps_rows_close_and_vectors_closer() -> None:
     weights = {"matrix": torch.randn(50, 70) * torch.logspace(-4, 2, 50)[:, None], "vector": torch.randn(70)}
     small = rounded(weights, "int8")

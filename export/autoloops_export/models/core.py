@@ -110,16 +110,37 @@ class CoreDecoder(Configured):
         Returns:
             Tokens int64 [B, 16], the state after each step [B, 16, S], logits before bias and temperature [B, 16, C].
         """
-        from_token, from_point = self._input_maps(embedding)
-        tokens, states, logits = [], [], []
+        maps = self._input_maps(embedding)
+        answers = []
         for step in range(STEPS_PER_BAR):
-            state, output = self._step(state, F.embedding(previous, from_token) + from_point)
-            scores = self.logits(output)
-            previous = choose(scores, bias[:, step], temperature, noise[:, step])
-            tokens.append(previous)
-            states.append(state)
-            logits.append(scores)
-        return torch.stack(tokens, 1), torch.stack(states, 1), torch.stack(logits, 1)
+            previous, state, scores = self._stepped(maps, state, previous, temperature, noise[:, step], bias[:, step])
+            answers.append((previous, state, scores))
+        tokens, states, logits = (torch.stack(of_steps, 1) for of_steps in zip(*answers, strict=True))
+        return tokens, states, logits, *self.extras(tokens, states)
+
+    def step(
+        self, state: Tensor, embedding: Tensor, previous: Tensor, temperature: Tensor, noise: Tensor, bias: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        """One step of :meth:`bar`, with noise and bias [B, C]: token [B], state [B, S] and logits [B, C]."""
+        return self._stepped(self._input_maps(embedding), state, previous, temperature, noise, bias)
+
+    def extras(self, tokens: Tensor, states: Tensor) -> tuple[Tensor, ...]:
+        """What a bar answers beside tokens [B, 16], states [B, 16, S] and logits, made of the former: here nothing."""
+        return ()
+
+    def _stepped(
+        self,
+        maps: tuple[Tensor, Tensor],
+        state: Tensor,
+        previous: Tensor,
+        temperature: Tensor,
+        noise: Tensor,
+        bias: Tensor,
+    ) -> tuple[Tensor, Tensor, Tensor]:
+        from_token, from_point = maps
+        state, output = self._step(state, F.embedding(previous, from_token) + from_point)
+        scores = self.logits(output)
+        return choose(scores, bias, temperature, noise), state, scores
 
     def _input_maps(self, embedding: Tensor) -> tuple[Tensor, Tensor]:
         """The first layer's input gates, split: one row for each token [C, 4H], and the point's part [B, 4H].

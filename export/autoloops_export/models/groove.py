@@ -67,15 +67,11 @@ class GrooveDecoder(CoreDecoder):
         velocities, offsets = self.to_touch(inner).chunk(2, dim=-1)
         return torch.sigmoid(velocities) * hits, torch.tanh(offsets) * hits
 
-    def bar(
-        self, state: Tensor, embedding: Tensor, previous: Tensor, temperature: Tensor, noise: Tensor, bias: Tensor
-    ) -> tuple[Tensor, ...]:
-        """See :meth:`CoreDecoder.bar`; two more answers: velocities and offsets of what was struck, [B, 16, 9] each."""
-        tokens, states, logits = super().bar(state, embedding, previous, temperature, noise, bias)
+    def extras(self, tokens: Tensor, states: Tensor) -> tuple[Tensor, ...]:
+        """See :meth:`CoreDecoder.extras`: velocities and offsets of what was struck, [B, 16, 9] each."""
         units = self.config.decoder_hidden
         # The state ends with the last layer's output and its cell.
-        velocities, offsets = self.touch(states[:, :, -2 * units : -units], tokens)
-        return tokens, states, logits, velocities, offsets
+        return self.touch(states[:, :, -2 * units : -units], tokens)
 
 
 class GrooveVae(FlatVae, GrooveDecoder):

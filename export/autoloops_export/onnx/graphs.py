@@ -1,7 +1,8 @@
 """The three graphs of a bundle from a PyTorch model.
 
 A bar is unrolled into sixteen steps that share their weights: batch 1 on one thread takes 1.0 ms so and 1.3 ms with an
-ONNX Loop (256 units, two layers), and a bar decodes in one call either way.
+ONNX Loop (256 units, two layers), and a bar decodes in one call either way. Of the models that are made here one step
+is traced, which :mod:`autoloops_export.onnx.unroll` repeats.
 """
 
 import contextlib
@@ -18,8 +19,10 @@ from torch import Tensor, nn
 from autoloops_engine.bundle.manifest import Graph, GraphName
 from autoloops_engine.bundle.manifest import Tensor as Port
 from autoloops_engine.errors import ModelError
+from autoloops_export.models.core import CoreDecoder
 from autoloops_export.onnx.contract import JointEncoder, LoopModel, ModelShape
 from autoloops_export.onnx.storage import Storage, compact
+from autoloops_export.onnx.unroll import step_graph, unrolled
 
 OPSET = 18
 # Two rows, so that the exporter does not take the batch for a constant 1.
@@ -55,6 +58,30 @@ class _Bar(nn.Module):
         return self.model.bar(state, embedding, previous, temperature, noise, bias)
 
 
+class _Step(nn.Module):
+    """One step, and the extras of a whole bar where there are any; see :func:`step_graph`."""
+
+    def __init__(self, core: CoreDecoder) -> None:
+        super().__init__()
+        self.core = core
+
+    def forward(
+        self,
+        state: Tensor,
+        embedding: Tensor,
+        previous: Tensor,
+        temperature: Tensor,
+        noise: Tensor,
+        bias: Tensor,
+        all_tokens: Tensor | None = None,
+        all_states: Tensor | None = None,
+    ) -> tuple[Tensor, ...]:
+        answers = self.core.step(state, embedding, previous, temperature, noise, bias)
+        if all_tokens is None or all_states is None:
+            return answers
+        return (*answers, *self.core.extras(all_tokens, all_states))
+
+
 def export_graphs(model: LoopModel, shape: ModelShape, storage: Storage = "float32") -> dict[GraphName, bytes]:
     """Exports encoder, start and bar.
 
@@ -66,7 +93,7 @@ def export_graphs(model: LoopModel, shape: ModelShape, storage: Storage = "float
     Raises:
         ModelError: the model cannot be traced, or a graph is not what ``shape`` says.
     """
-    wrappers: dict[GraphName, nn.Module] = {"encoder": _Encoder(model), "start": _Start(model), "bar": _Bar(model)}
+    wrappers: dict[GraphName, nn.Module] = {"encoder": _Encoder(model), "start": _Start(model), "bar": _bar(model)}
     return {name: _graph(wrappers[name], name, listed, storage) for name, listed in shape.graphs.items()}
 
 
@@ -85,12 +112,22 @@ def export_joint_graphs(
         ModelError: see :func:`export_graphs`.
     """
     wrappers: dict[GraphName, nn.Module] = {"encoder": _Encoder(model), "start": _Start(model)}
-    wrappers |= {f"bar-{part}": _Bar(decoder) for part, decoder in bars.items()}
+    wrappers |= {f"bar-{part}": _bar(decoder) for part, decoder in bars.items()}
     return {name: _graph(wrappers[name], name, listed, storage) for name, listed in graphs.items()}
 
 
+def _bar(model: LoopModel) -> nn.Module:
+    """What is traced of a bar: of the models that are made here one step, of anybody's the whole."""
+    core = getattr(model, "core", model)
+    return _Step(core) if isinstance(core, CoreDecoder) else _Bar(model)
+
+
 def _graph(module: nn.Module, name: GraphName, listed: Graph, storage: Storage) -> bytes:
-    content = compact(_trace(module.eval(), name, listed), storage)
+    if isinstance(module, _Step):
+        traced = unrolled(_trace(module.eval(), name, step_graph(listed)), listed)
+    else:
+        traced = _trace(module.eval(), name, listed)
+    content = compact(traced, storage)
     _check(content, name, listed)
     return content
 
