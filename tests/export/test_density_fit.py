@@ -89,7 +89,9 @@ def test_a_narrowed_shape_keeps_every_variance_and_the_covariances_that_few_dire
     rng = np.random.default_rng(4)
     common, own = rng.standard_normal((12, 2)), 0.3 + rng.random(12)
     shape = common @ common.T + np.diag(own**2)
-    mixture = Mixture(np.ones(1), np.ones(1), np.zeros((1, 12)), np.linalg.cholesky(shape))
+    mixture = Mixture(
+        np.ones(1), np.ones(1), np.zeros((1, 12)), np.asarray(np.linalg.cholesky(shape), dtype=np.float64)
+    )
     narrow = narrowed(mixture, 2)
     assert narrow.factor.shape == (12, 2)
     assert narrow.own is not None

@@ -90,7 +90,7 @@ def test_a_bar_is_what_its_steps_answer_one_after_the_other() -> None:
     inputs = {"state": state, "embedding": embedding, "previous": previous, "temperature": np.ones(4, np.float32)}
     tokens, states, logits, touch = session.run(None, inputs | {"noise": noise, "bias": bias})
     for number in range(STEPS_PER_BAR):
-        state = state / 2 + embedding / 2 + previous[:, None] / np.float32(2)
+        state = ((state + embedding + previous[:, None]) / 2).astype(np.float32)
         scores = state @ WEIGHT
         previous = (scores + noise[:, number] + bias[:, number]).argmax(axis=1)
         np.testing.assert_allclose(states[:, number], state, atol=1e-5)
