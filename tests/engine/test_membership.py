@@ -7,7 +7,9 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoloops_engine.codecs.registry import codec_named
 from autoloops_engine.errors import UsageError
+from autoloops_engine.inference.views import manifest_of, views_of
 from autoloops_engine.latent import latent_space
 from autoloops_engine.messages import AddPart, Frozen, PartGone, RemovePart, TransportState
 from autoloops_engine.player.core import Player
@@ -18,7 +20,7 @@ from autoloops_engine.session.offline import Performance
 from autoloops_engine.session.settings import PartSetup
 from autoloops_engine.session.state import SessionState
 from autoloops_engine.session.surface import Target, Values
-from autoloops_engine.testing import StubDecoder
+from autoloops_engine.testing import StubDecoder, TrioStub, tiny_trio_manifest
 
 TEMPO_BPM = 120.0
 BAR_US = 2_000_000
@@ -309,3 +311,35 @@ def test_the_player_lets_a_part_stay_that_was_to_leave_and_does_not_mind_strange
     joined.run_until(start_us + 3 * BAR_US)
     assert [m.part for m in joined.heard if isinstance(m, PartGone)] == ["stranger"]
     assert set(bars(joined, "bass")) >= {0, 1, 2}
+
+
+def test_a_part_of_a_bundle_that_plays_several_shares_their_point_when_it_joins_in() -> None:
+    model = TrioStub(tiny_trio_manifest(bars=4))
+    setups = {
+        part: PartSetup(
+            part,
+            channel,
+            latent_space(model.manifest, part, "the trio"),
+            4,
+            codec=codec_named(manifest_of(model.manifest, part).outputs[0].codec),
+            model="trio",
+        )
+        for channel, part in enumerate(("melody", "bass", "drums"), 1)
+    }
+    session = Session([setups["melody"], setups["bass"]], 7, TEMPO_BPM)
+    session.set_budget(BUDGET_US)
+    joined = Performance(session, views_of(model), TEMPO_BPM, decode_us=lambda _: DECODE_US)
+    session.set(Target("scale"), ("a", "minor"), 0)
+    session.act(Target("start"), (), 0)
+    joined.run_until(3 * BAR_US)
+    # A fire that is lined up is for whoever joins in meanwhile, too.
+    act(joined, "fire", "new", "4bars", part="bass")
+    session.join(setups["drums"], joined.now_us)
+    joined.run_until(9 * BAR_US)
+    assert session.get(Target("link", "drums")) == ("melody", "bass")
+    assert session.get(Target("z", "drums")) == session.get(Target("z", "melody"))
+    assert set(bars(joined, "drums").values()) == {"fresh"}
+    act(joined, "remove", "now", part="melody")
+    assert session.get(Target("link", "drums")) == ("bass",)
+    act(joined, "undo")
+    assert session.get(Target("link", "drums")) == ("melody", "bass")

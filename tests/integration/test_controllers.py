@@ -141,3 +141,30 @@ def test_a_controller_is_mapped_lit_learnt_unplugged_and_back_and_played_to(desk
         last = {message[1]: message[0] for message in desk.heard if message[0] in {0x80, 0x90} and message[1] != 36}
         assert set(last.values()) <= {0x80}
         assert any("Line 21: " in line and "laser" in line for line in engine.said)
+
+
+def test_a_part_that_joins_in_plays_to_a_port_that_nobody_played_to_and_leaves_nothing_sounding_there(
+    desk: Desk, tmp_path: Path
+) -> None:
+    rig = tmp_path / "rig.toml"
+    rig.write_text('[ports.desk]\nin = "desk:out"\nout = "desk:in"\n')
+    options = ("--parts", "melody", "--tempo", "240", "--rig", str(rig), "--midi-api", "jack")
+
+    def plays(message: bytes) -> bool:
+        return message[0] == 0x96 and message[2] > 0
+
+    with playing(*options, "--midi-out", "none", "--midi-in", "none") as engine:
+        engine.listen()
+        engine.send("/al/parts/add", "low", "bass-2bar", 7, "desk")
+        assert desk.hears_some(plays)
+        os.kill(engine.child("player"), signal.SIGKILL)
+        engine.hear(0.5)
+        desk.forget()
+        assert desk.hears_some(plays)
+        engine.send("/al/low/remove", "beat")
+        assert engine.hear_until("/al/parts").arguments == ("melody",)
+        engine.hear(0.2)
+        last = {message[1]: message[0] for message in desk.heard if message[0] in {0x86, 0x96}}
+        assert set(last.values()) == {0x86}
+        assert not [message for message in desk.heard if message[0] == 0x90]
+        assert engine.end() == 0
