@@ -9,15 +9,11 @@ from collections.abc import Sequence
 from typing import Final
 
 from autoloops_engine.codecs.registry import LoopSteps
-from autoloops_engine.constraints.harmony import Harmony
 from autoloops_engine.inference.levers import Found, SearchRequest
 from autoloops_engine.inference.requests import Decoded, DecodeRequest, Failed
 from autoloops_engine.messages import (
-    Adopt,
-    Ask,
     FromPlayer,
     Frozen,
-    HeldBar,
     Hello,
     PartGone,
     RemovePart,
@@ -26,15 +22,15 @@ from autoloops_engine.messages import (
     ToPlayer,
     TransportState,
 )
-from autoloops_engine.session import capturing, controls, membership, moving, sounding, verbs
+from autoloops_engine.session import capturing, controls, membership, moving, takeover, verbs
 from autoloops_engine.session.ear import Phrase
 from autoloops_engine.session.pacing import Pace
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.settings import Arrival, PartSetup
-from autoloops_engine.session.sharing import restore_links, swap_model
+from autoloops_engine.session.sharing import swap_model
 from autoloops_engine.session.slots import Slots
 from autoloops_engine.session.stage import FREEZE_LEAD_US, Stage
-from autoloops_engine.session.state import SessionState, part_state, restore_part
+from autoloops_engine.session.state import SessionState
 from autoloops_engine.session.surface import Target, Values
 from autoloops_engine.session.transport import Change
 from autoloops_engine.session.undo import Undo
@@ -181,7 +177,8 @@ class Session:
         elif isinstance(message, SyncState):
             self._heed(message)
         elif isinstance(message, Hello) and message.generation > 0:
-            self._hand_over(message.generation)
+            self._in_flight.clear()
+            takeover.hand_over(self._stage, message.generation)
 
     def on_answer(self, answer: Decoded | Failed, now_us: int) -> None:
         """Take in what the worker answers."""
@@ -291,46 +288,14 @@ class Session:
 
     def state(self) -> SessionState:
         """The session as plain data."""
-        stage, transport = self._stage, self._transport
-        parts = {n: part_state(part, stage.fired[n], stage.habits[n]) for n, part in self._parts.items()}
-        harmony, links = stage.harmony, stage.links.groups
-        return SessionState(
-            self.seed,
-            transport.tempo_bpm,
-            parts,
-            transport.state,
-            harmony.scale,
-            harmony.chords,
-            links,
-            stage.swing,
-            stage.listens,
-            dict(stage.leaving),
-            stage.came,
-        )
+        return takeover.state_of(self._stage)
 
     def restore(self, state: SessionState) -> None:
         """Take over what a former main process left, and ask the player for the rest.
 
         A part that it did not have, or whose model is another, begins anew.
         """
-        self._stage.seed = state.seed
-        self._stage.swing = state.swing
-        self._stage.listens = state.listens
-        self._transport.restore(state.tempo_bpm, state.transport)
-        self._stage.harmony = Harmony().with_scale(state.scale).with_chords(state.chords)
-        for name, part in self._parts.items():
-            if name in state.parts:
-                try:
-                    self._stage.habits[name] = state.parts[name].habits
-                    self._stage.fired[name] = restore_part(part, state.parts[name], self._stage.harmony)
-                except ValueError as error:
-                    self.model_failures.append(f"The part {name} begins anew: {error}")
-            self._stage.messages.append(part.route())
-        restore_links(self._stage, state.links)
-        self._stage.came = max(self._stage.came, state.came)
-        self._stage.leaving = {name: at_ub for name, at_ub in state.leaving.items() if name in self._parts}
-        self._stage.messages.append(Ask())
-        membership.tell_leaving(self._stage)
+        self.model_failures += takeover.restore(self._stage, state)
 
     # -- Surface -----------------------------------------------------------------------------------------------------
 
@@ -376,21 +341,6 @@ class Session:
         return touched
 
     # -- inside ------------------------------------------------------------------------------------------------------
-
-    def _hand_over(self, generation: int) -> None:
-        """Tell a player that took over all that the former one knew, and what it had not confirmed."""
-        for part in self._parts.values():
-            part.offer_again()
-        self._in_flight.clear()
-        muted = tuple(part.name for part in self._parts.values() if sounding.silent(self._stage, part))
-        held = tuple(HeldBar(part.name, at, bar) for part in self._parts.values() for at, bar in part.held.items())
-        routes = tuple(part.route() for part in self._parts.values())
-        self._stage.messages += [
-            Adopt(generation, self._transport.state, routes, muted, held),
-            SetFreezeLead(FREEZE_LEAD_US),
-            *self._transport.unconfirmed(),
-        ]
-        membership.tell_leaving(self._stage)
 
     def _follow(self, state: TransportState) -> None:
         tempo_bpm = self._transport.tempo_bpm

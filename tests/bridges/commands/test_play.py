@@ -107,6 +107,17 @@ source = = "cc"
     assert [remark.split(":")[0] for remark in options.remarks] == ["Line 12", "Line 14"]
 
 
+def test_a_part_of_the_rig_file_that_waits_plays_only_if_the_command_line_names_it(
+    autoloops: Run, launched: list[PlayOptions], tmp_path: Path
+) -> None:
+    rig = tmp_path / "rig.toml"
+    rig.write_text('[parts.melody]\n[parts.lead]\nmodel = "melody-2bar"\nwaits = true\n', encoding="utf-8")
+    assert autoloops("play", "--rig", str(rig)) == (0, "", "")
+    assert autoloops("play", "--rig", str(rig), "--parts", "lead") == (0, "", "")
+    assert [options.parts for options in launched] == [("melody",), ("lead",)]
+    assert not launched[0].remarks
+
+
 @pytest.mark.parametrize(
     "words",
     [
