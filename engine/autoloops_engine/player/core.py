@@ -20,7 +20,6 @@ from autoloops_engine.messages import (
     NudgeBy,
     OfferBar,
     Panic,
-    PartGone,
     Quit,
     RemovePart,
     SendMidi,
@@ -36,13 +35,13 @@ from autoloops_engine.messages import (
     TransportState,
 )
 from autoloops_engine.player.bars import PartBars
+from autoloops_engine.player.cast import Cast, Moment
 from autoloops_engine.player.clock_out import ClockOuts
 from autoloops_engine.player.course import Course
 from autoloops_engine.player.held import HeldParts
 from autoloops_engine.player.outlet import Outlet
 from autoloops_engine.player.outlets import Emission, Outlets
 from autoloops_engine.sync.source import Follow, GoTo, Halt, Play, SyncCommand
-from autoloops_engine.time.songline import SongLine
 from autoloops_engine.time.timeline import Timeline, bar_of
 from autoloops_engine.units import BAR_UB, UB_PER_BEAT, ns_per_beat
 
@@ -76,6 +75,7 @@ class Player:
         self._freeze_lead_us = 0
         self._parts = HeldParts()
         self._outlets = Outlets()
+        self._cast = Cast(self._parts, self._outlets)
         self._clocks = ClockOuts()
         self._generation = generation
         self._waiting = generation > 0
@@ -151,19 +151,12 @@ class Player:
         match message:
             case OfferBar() | SpliceBar():
                 self._take_bar(message, now_us)
-            case SetPart():
-                self._set_part(message, now_us)
-            case AddPart(route=route):
-                first_bar = message.first_bar if message.epoch == self._epoch else 0
-                self._parts.add(route, max(first_bar, self._present_bar(now_us)), self._changes(now_us))
-            case RemovePart():
-                self._remove(message, now_us)
+            case SetPart() | AddPart() | RemovePart() | Mute():
+                self._messages += self._cast.take(message, self._moment(now_us))
             case SetFreezeLead(freeze_lead_us=freeze_lead_us):
                 self._freeze_lead_us = freeze_lead_us
             case Start() | Continue() | Stop() | Locate() | SetTempo() | NudgeBy() | SetMultiple():
                 self._transport(message, now_us)
-            case Mute(part=part, muted=muted):
-                self._mute(part, muted=muted, now_us=now_us)
             case Panic():
                 self._panic(now_us)
             case EndAfter(bars=bars):
@@ -217,7 +210,7 @@ class Player:
             song, end_ub = self._course.song, self._parts.end_ub
             parts = self._parts.on(song)
             self._outlets.serve(song, parts, end_ub, now_us)
-            self._dismiss(self._parts.left(song, now_us + self._outlets.least_lead_us))
+            self._messages += self._cast.dismiss_left(song, now_us)
             if end_ub is not None and song.time_of(end_ub) <= now_us:
                 self._stop(now_us)
                 self._messages.append(Ended())
@@ -240,7 +233,7 @@ class Player:
         parts = self._parts.on(song)
         times_us = [self._outlets.next_deadline_us(song, parts, end_ub)]
         times_us += [self._course.meets_us, self._tell_us, self._clocks.next_deadline_us(self._course.stage)]
-        times_us += [self._parts.next_freeze_us(song, self._freeze_ahead_us()), self._leave_due_us(song)]
+        times_us += [self._parts.next_freeze_us(song, self._freeze_ahead_us()), self._cast.next_leave_us(song)]
         times_us += [None if end_ub is None else song.time_of(end_ub)]
         return min((due_us for due_us in times_us if due_us is not None), default=None)
 
@@ -286,7 +279,7 @@ class Player:
         if self._playing:
             self._outlets.add(self._clocks.halt(self._course.stage, now_us))
         self._playing = False
-        self._dismiss(self._parts.leaving())
+        self._messages += self._cast.dismiss_leaving()
         self._epoch += 1
         self._course.jump(master_ub, now_us, fresh=fresh)
         self._clocks.locate(master_ub)
@@ -348,7 +341,7 @@ class Player:
         self._course.halt(self._position_ub(now_us), now_us)
         self._playing = False
         self._outlets.clear()
-        self._dismiss(self._parts.leaving())
+        self._messages += self._cast.dismiss_leaving()
         self._report(now_us)
 
     def _adopt(self, message: Adopt, now_us: int) -> None:
@@ -420,45 +413,10 @@ class Player:
         """The first time on the song's line of which no sink was told anything yet, of any part."""
         return self._parts.line_us(now_us + self._lead_us())
 
-    def _set_part(self, route: SetPart, now_us: int) -> None:
-        self._parts.route(route, self._present_bar(now_us), self._changes(now_us))
-
-    def _present_bar(self, now_us: int) -> int:
-        """The first bar that a part can play which comes now."""
-        return bar_of(self._position_ub(now_us)) + self._playing
-
-    def _changes(self, now_us: int) -> tuple[int, int] | None:
-        """From when and where on another route can be heard; see ``PartBars.set_route``."""
+    def _moment(self, now_us: int) -> Moment:
         untold_ub = self._course.song.position_at(self._untold_us(now_us)) + 1
-        return (now_us + self._lead_us(), untold_ub) if self._playing else None
-
-    def _remove(self, message: RemovePart, now_us: int) -> None:
-        bars, position_ub = self._parts.get(message.part), message.position_ub
-        waits = self._playing and message.epoch == self._epoch and position_ub is not None
-        if bars is not None and waits and position_ub is not None and position_ub > self._position_ub(now_us):
-            bars.leaves_ub = position_ub
-            return
-        self._outlets.end_sounding(now_us, (message.part,))
-        self._dismiss([message.part])
-
-    def _dismiss(self, parts: list[str]) -> None:
-        """These parts are gone; nothing of them sounds any more."""
-        for part in parts:
-            self._outlets.forget(part)
-            self._parts.remove(part)
-            self._messages.append(PartGone(part))
-
-    def _leave_due_us(self, song: SongLine) -> int | None:
-        leave_us = self._parts.next_leave_us(song)
-        return None if leave_us is None else leave_us - self._outlets.least_lead_us
-
-    def _mute(self, part: str, *, muted: bool, now_us: int) -> None:
-        bars = self._parts.get(part)
-        if bars is None or bars.muted == muted:
-            return
-        bars.muted = muted
-        if muted:
-            self._outlets.end_sounding(now_us, (part,))
+        changes = (now_us + self._lead_us(), untold_ub) if self._playing else None
+        return Moment(now_us, self._position_ub(now_us), self._playing, self._epoch, changes)
 
     def _panic(self, now_us: int) -> None:
         self._outlets.end_sounding(now_us)
