@@ -80,7 +80,7 @@ def values(session: Session) -> dict[Target, Values]:
 
 
 @given(at_us=st.integers(0, 3 * BAR_US))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=12, deadline=None)
 def test_a_part_joins_in_at_the_next_bar_line_with_its_own_bar_and_nobody_else_is_heard_otherwise(at_us: int) -> None:
     joined, start_us = playing()
     joined.run_until(start_us + at_us)
@@ -101,7 +101,7 @@ def test_a_part_joins_in_at_the_next_bar_line_with_its_own_bar_and_nobody_else_i
 @given(
     at_us=st.integers(0, 3 * BAR_US), when=st.sampled_from(["now", "beat", "bar", "2bars", "loop"]), lead=st.booleans()
 )
-@settings(max_examples=40, deadline=None)
+@settings(max_examples=20, deadline=None)
 def test_a_part_leaves_with_every_note_ended_and_nobody_else_is_heard_otherwise(
     at_us: int, when: str, lead: bool
 ) -> None:
