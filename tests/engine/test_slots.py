@@ -13,6 +13,7 @@ from autoloops_engine.player.events import Kind
 from autoloops_engine.session.core import Session
 from autoloops_engine.session.offline import Performance
 from autoloops_engine.session.settings import PartSetup
+from autoloops_engine.session.slots import Slots
 from autoloops_engine.session.state import SessionState
 from autoloops_engine.session.surface import Target
 from autoloops_engine.testing import StubDecoder
@@ -290,3 +291,52 @@ def test_a_part_moves_to_another_channel_and_every_note_ends_where_it_began() ->
         if event.kind is Kind.OFF:
             sounding.remove((event.channel, event.number))
     assert sounding == set()
+
+
+def mangled(joined: Performance, **changes: object) -> None:
+    """Put a stored slot back as a file may hold it that somebody edited."""
+    plain = msgspec.json.decode(msgspec.json.encode(joined.session.take_slots()))
+    for stored_part in plain["1"].values():
+        for name, value in changes.items():
+            stored_part["settings"][name] = value
+    joined.session.restore_slots(msgspec.json.decode(msgspec.json.encode(plain), type=Slots))
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"as_heard": [[4_000, []]] * 32},
+        {"as_heard": [[-1, []]] * 32},
+        {"as_heard": [[60, [[0.5]]]] * 32},
+        {"limits": {"kept": [[90, []]] * 32, "frozen": [0]}},
+    ],
+)
+def test_a_slot_with_steps_that_no_model_makes_is_refused(changes: dict[str, object]) -> None:
+    joined = performance()
+    do(joined, "store", key=1)
+    mangled(joined, **changes)
+    with pytest.raises(UsageError, match="Slot 1 holds steps"):
+        do(joined, "slot", "now", key=1)
+    bars_on(joined, 3)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"temperature": -1},
+        {"temperature": 1e300},
+        {"transpose": 10**9},
+        {"velocity": -3},
+        {"edits": -1},
+        {"octave": 100},
+        {"gate": 0},
+        {"seed": -5},
+        {"limits": {"low": -4}},
+        {"limits": {"high": 128}},
+    ],
+)
+def test_a_slot_with_figures_out_of_range_is_none(changes: dict[str, object]) -> None:
+    joined = performance()
+    do(joined, "store", key=1)
+    with pytest.raises(msgspec.ValidationError):
+        mangled(joined, **changes)

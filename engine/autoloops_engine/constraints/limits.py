@@ -1,17 +1,18 @@
 """What one part may play: its range, its rests, steps and voices that stay as they are, voices that are left out."""
 
 from collections.abc import Iterable, Sequence
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
 import numpy.typing as npt
-from msgspec import Struct
+from msgspec import Meta, Struct
 from msgspec.structs import replace
 
-from autoloops_engine.codecs.registry import LoopSteps
+from autoloops_engine.codecs.registry import Codec, LoopSteps
 
 LOWEST: Final = 0
 HIGHEST: Final = 127
+Pitch = Annotated[int, Meta(ge=LOWEST, le=HIGHEST)]
 
 
 class FrozenStep(Struct, frozen=True, array_like=True):
@@ -34,8 +35,8 @@ class Limits(Struct, frozen=True):
         muted_voices: Drum voices that are left out, from 0.
     """
 
-    low: int = LOWEST
-    high: int = HIGHEST
+    low: Pitch = LOWEST
+    high: Pitch = HIGHEST
     rests: frozenset[int] = frozenset()
     kept: tuple[FrozenStep, ...] = ()
     frozen: frozenset[int] = frozenset()
@@ -93,6 +94,12 @@ NO_LIMITS: Final = Limits()
 def frozen_steps(loop: Iterable[LoopSteps]) -> tuple[FrozenStep, ...]:
     """The steps of a loop, bar after bar, as they sound."""
     return tuple(step for bar in loop for step in _steps(bar))
+
+
+def fits(kept: Iterable[FrozenStep], codec: Codec) -> bool:
+    """Whether steps that were frozen are such as a codec knows."""
+    sizes = [extra.size for extra in codec.extras]
+    return all(0 <= step.token < codec.classes and [len(each) for each in step.extras] == sizes for step in kept)
 
 
 def as_heard(kept: tuple[FrozenStep, ...]) -> Limits:

@@ -3,6 +3,7 @@
 from dataclasses import replace
 from typing import Final
 
+from autoloops_engine.constraints.limits import fits
 from autoloops_engine.errors import UsageError
 from autoloops_engine.session.firing import Fired
 from autoloops_engine.session.part import PartSession
@@ -72,9 +73,12 @@ def stored_settings(stage: Stage, part: PartSession, key: Key) -> Settings:
     if stored.model != stage.models[part.name]:
         raise UsageError(f"Slot {key} holds a loop of {stored.model}, and {part.name} plays {stage.models[part.name]}.")
     try:
-        return restored_settings(stored.settings, part.settings.point.space)
+        settings = restored_settings(stored.settings, part.settings.point.space)
     except ValueError as error:
         raise UsageError(f"Slot {key} does not fit {part.name}: {error}") from error
+    if not fits((*settings.limits.kept, *settings.as_heard), part.codec):
+        raise UsageError(f"Slot {key} holds steps that {stored.model} does not know: store something in it anew.")
+    return settings
 
 
 def slots_of(stage: Stage, part: PartSession) -> list[int]:

@@ -1,10 +1,11 @@
 """The session as plain data: what a main process that takes over has to know."""
 
-from typing import Final
+from typing import Annotated, Final
 
 import numpy as np
-from msgspec import Struct
+from msgspec import Meta, Struct
 
+from autoloops_engine.constraints.edits import UNLIMITED
 from autoloops_engine.constraints.harmony import OFF, Harmony
 from autoloops_engine.constraints.limits import FrozenStep, Limits
 from autoloops_engine.latent import LatentPoint, LatentSpace, Vector, point_at
@@ -44,19 +45,19 @@ class FiredState(Struct, frozen=True):
 
 
 class SettingsState(Struct, frozen=True):
-    """What bars are made from; see ``Settings``."""
+    """What bars are made from; see ``Settings``. It lies in files, which others may write: ranges are checked."""
 
     point: PointState
-    seed: int
-    temperature: float
+    seed: Annotated[int, Meta(ge=0)]
+    temperature: Annotated[float, Meta(ge=0, le=4)]
     hold: bool
-    transpose: int
-    velocity: float
-    accent: float
+    transpose: Annotated[int, Meta(ge=-48, le=48)]
+    velocity: Annotated[float, Meta(ge=0, le=2)]
+    accent: Annotated[float, Meta(ge=0, le=2)]
     limits: Limits
-    edits: int
-    octave: int
-    gate: float
+    edits: Annotated[int, Meta(ge=0, le=UNLIMITED)]
+    octave: Annotated[int, Meta(ge=-4, le=4)]
+    gate: Annotated[float, Meta(ge=0.05, le=1)]
     as_heard: tuple[FrozenStep, ...]
 
 
