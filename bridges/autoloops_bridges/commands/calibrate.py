@@ -6,8 +6,8 @@ from typing import Annotated, Final
 import typer
 
 from autoloops_bridges.commands import option_types as option
+from autoloops_bridges.midi.apis import MidiApi
 from autoloops_bridges.midi.names import NONE, VIRTUAL
-from autoloops_bridges.processes.options import MidiApi
 
 _START_US: Final = 500_000
 

@@ -7,7 +7,8 @@ import typer
 
 from autoloops_bridges.commands.bundles import USUAL_PARTS
 from autoloops_bridges.commands.words import read_parts
-from autoloops_bridges.processes.options import DEFAULT_OSC_PORT, MidiApi
+from autoloops_bridges.midi.apis import MidiApi
+from autoloops_bridges.processes.options import DEFAULT_OSC_PORT
 
 if TYPE_CHECKING:
     from autoloops_bridges.doctor.finding import Finding

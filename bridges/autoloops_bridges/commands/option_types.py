@@ -10,6 +10,7 @@ import typer
 
 from autoloops_bridges.commands.words import check_number
 from autoloops_bridges.control.vocabulary import MAX_INT
+from autoloops_bridges.midi import apis
 from autoloops_bridges.processes import options
 from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 
@@ -55,7 +56,7 @@ OscSend = Annotated[
 
 MidiOut = Annotated[str, typer.Option(metavar="NAME|virtual|none", help="Port to play to.")]
 MidiIn = Annotated[str, typer.Option(metavar="NAME|virtual|none", help="Port to be controlled from.")]
-MidiApi = Annotated[options.MidiApi | None, typer.Option(help="MIDI system. [default: the first that works]")]
+MidiApi = Annotated[apis.MidiApi | None, typer.Option(help="MIDI system. [default: the first that works]")]
 ClockOut = Annotated[
     list[str] | None,
     typer.Option(

@@ -9,8 +9,9 @@ import typer
 from autoloops_bridges.commands import option_types as option
 from autoloops_bridges.commands.sessions import LAST, find_record
 from autoloops_bridges.commands.words import check_number, read_latencies
+from autoloops_bridges.midi.apis import MidiApi
 from autoloops_bridges.midi.names import NONE, VIRTUAL
-from autoloops_bridges.processes.options import MidiApi, PlayOptions, Replay
+from autoloops_bridges.processes.options import PlayOptions, Replay
 from autoloops_engine.errors import UsageError
 from autoloops_engine.messages import Heard
 from autoloops_engine.units import US_PER_S

@@ -5,8 +5,8 @@ from typing import Literal, NamedTuple
 from autoloops_bridges.control.dispatch import Command
 from autoloops_bridges.control.mapping import MapEntry
 from autoloops_bridges.control.takeover import Takeover
+from autoloops_bridges.midi.apis import MidiApi
 from autoloops_bridges.midi.names import NONE
-from autoloops_bridges.processes.options import MidiApi
 
 
 class RigPort(NamedTuple):

@@ -12,9 +12,9 @@ from autoloops_bridges.control.rig import Rig, RigPart, RigPort
 from autoloops_bridges.control.takeover import Takeover
 from autoloops_bridges.control.toml_tables import BadTableError, TomlTable, tables
 from autoloops_bridges.control.vocabulary import MAX_INT, is_part_name
+from autoloops_bridges.midi.apis import MidiApi
 from autoloops_bridges.midi.latency import MAX_LATENCY_MS, MIN_LATENCY_MS
 from autoloops_bridges.midi.names import NONE
-from autoloops_bridges.processes.options import MidiApi
 from autoloops_engine.codecs.drums import PLAYED_PITCHES, VOICES
 from autoloops_engine.session.surface import Target
 from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM

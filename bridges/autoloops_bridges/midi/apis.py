@@ -1,8 +1,10 @@
 """The MIDI systems of each platform, and one sentence for each way in which one is missing. Pure."""
 
-from typing import Final
+from typing import Final, Literal
 
 from autoloops_engine.errors import UsageError
+
+MidiApi = Literal["alsa", "jack", "coremidi", "winmm"]
 
 ALSA: Final = "alsa"
 JACK: Final = "jack"

@@ -4,10 +4,10 @@ from typing import Final, Literal
 
 from msgspec import Struct, field
 
+from autoloops_bridges.midi.apis import MidiApi
 from autoloops_bridges.midi.names import VIRTUAL
 
 Sync = Literal["internal", "midi", "link", "jack"]
-MidiApi = Literal["alsa", "jack", "coremidi", "winmm"]
 
 DEFAULT_OSC_PORT: Final = 7400
 # Among the ports to lead by clock: the one that the notes go to.
