@@ -24,7 +24,9 @@ def test_a_file_and_what_was_played_change_the_loop_and_what_cannot_be_had_is_to
         engine.send("/al/melody/z")
         before = engine.hear_until("/al/melody/z").arguments
         engine.send("/al/melody/capture")
-        assert engine.hear_until("/al/error").arguments[0] == "/al/melody/capture"
+        address, reason = engine.hear_until("/al/error").arguments
+        assert address == "/al/melody/capture"
+        assert "Nothing was played in" in str(reason)
         engine.send("/al/melody/load", str(path))
         loaded = engine.hear_until("/al/melody/z").arguments
         assert loaded != before
@@ -34,7 +36,7 @@ def test_a_file_and_what_was_played_change_the_loop_and_what_cannot_be_had_is_to
             engine.send("/al/hear", pitch, 90)
             engine.hear_until("/al/beat")
             engine.send("/al/hear", pitch, 0)
-        engine.send("/al/melody/capture", 1.0, "bar")
+        engine.send("/al/melody/capture")
         captured = engine.hear_until("/al/melody/z").arguments
         assert captured not in (before, loaded)
         assert engine.end() == 0

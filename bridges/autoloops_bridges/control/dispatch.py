@@ -189,16 +189,21 @@ def _coerce_all(row: Row, given: list[object]) -> Values:
             values.append(_coerce(argument, waiting.pop(0)))
         elif not argument.optional:
             raise _RefusedError(f"It takes {_usage(row)}; {argument.name} is missing.")
-        elif argument.choices and argument.default is not None:
+        elif argument.default is not None and _is_placed(row, argument):
             values.append(argument.default)
     if waiting:
         raise _RefusedError(f"It takes {_usage(row)}, not {len(given)} arguments.")
     return tuple(values)
 
 
+def _is_placed(row: Row, argument: Argument) -> bool:
+    """Whether an argument that is left out is given its default, so that words from it on keep their place."""
+    return any(other.choices for other in row.arguments[row.arguments.index(argument) :])
+
+
 def _skipped(row: Row, argument: Argument, value: object) -> bool:
-    """Whether ``value`` is a word of a later argument, as in ``fire now``."""
-    if not argument.choices or not argument.optional or value in argument.choices:
+    """Whether ``value`` is a word of a later argument, as in ``fire now`` and ``capture loop``."""
+    if not argument.optional or value in argument.choices:
         return False
     later = row.arguments[row.arguments.index(argument) + 1 :]
     return any(value in other.choices for other in later)

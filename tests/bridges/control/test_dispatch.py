@@ -115,6 +115,10 @@ def test_verbs_fill_in_what_is_left_out() -> None:
     assert command("/al/melody/fire", "again", "loop").values == ("again", "loop")
     assert command("/al/melody/restart").values == ("bar",)
     assert "not 2 arguments" in reason("/al/melody/fire", "now", "new")
+    assert command("/al/melody/capture").values == (1.0, "bar")
+    assert command("/al/melody/capture", 0.5).values == (0.5, "bar")
+    assert command("/al/melody/capture", "loop").values == (1.0, "loop")
+    assert "must be a number" in reason("/al/melody/capture", "sideways")
     assert "one of new, vary, again" in reason("/al/melody/fire", "soon")
 
 
