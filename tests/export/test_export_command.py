@@ -45,7 +45,9 @@ def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def bundle(checkpoint: Path, data: Path, tmp_path_factory: pytest.TempPathFactory, quick_export: None) -> Path:
     out = tmp_path_factory.mktemp("out") / "tiny-melody"
-    run("export", checkpoint, "--data", data, "--out", out, "--points", "100")
+    notes = tmp_path_factory.mktemp("notes") / "tiny-melody.md"
+    notes.write_text("Larger ones were not better.\n", "utf-8")
+    run("export", checkpoint, "--data", data, "--out", out, "--points", "100", "--notes", notes)
     return out
 
 
@@ -71,6 +73,7 @@ def test_the_card_says_what_was_measured_and_whose_music_it_was(bundle: Path) ->
     card = read_file(bundle, "MODEL_CARD.md").decode()
     for text in ("# tiny-melody", "Songs by nobody, CC0.", "2 minutes", "over 100 random points", "no event"):
         assert text in card
+    assert "## Notes\n\nLarger ones were not better.\n" in card
 
 
 def test_the_weights_for_fine_tuning_are_float16(bundle: Path, checkpoint: Path) -> None:
@@ -131,6 +134,11 @@ def test_the_bundle_says_where_its_loops_lie(bundle: Path) -> None:
     assert manifest.density.components == 1
     for title in ("new loops", "real: training loops", "## Knobs"):
         assert title in read_file(bundle, "MODEL_CARD.md").decode()
+
+
+def test_notes_that_cannot_be_read_are_refused_before_any_work(checkpoint: Path, data: Path, tmp_path: Path) -> None:
+    with pytest.raises(UsageError, match=r"give a Markdown file with --notes"):
+        run("export", checkpoint, "--data", data, "--out", tmp_path / "x", "--notes", tmp_path / "none.md")
 
 
 def test_evaluating_without_data_is_refused_with_a_hint(bundle: Path) -> None:

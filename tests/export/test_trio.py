@@ -16,8 +16,9 @@ from tests.export.made_up import lively_model
 from autoloops_engine.codecs.registry import DRUMS as DRUM_CODEC
 from autoloops_engine.codecs.registry import MELODY as MELODY_CODEC
 from autoloops_engine.codecs.registry import LoopSteps
-from autoloops_export.data.ensembles import Gathered, pitch_profiles, recombine
+from autoloops_export.data.ensembles import TEST_SHARE, Gathered, pitch_profiles, recombine
 from autoloops_export.data.melody import FIRST_PITCH_CLASS, transposed
+from autoloops_export.data.packs import split_of
 from autoloops_export.data.prepare import prepare
 from autoloops_export.data.reading import NO_TRACK
 from autoloops_export.data.roles import TRIO
@@ -124,6 +125,13 @@ def test_held_out_trios_are_true_ones_and_training_gets_more(dataset: Dataset) -
     assert len(train.groove) == len(train)
     for name in ("valid", "test"):
         assert manifest.windows[name] in {7, 14}
+
+
+def test_no_tune_is_measured_that_the_models_of_two_bars_learnt() -> None:
+    tunes = [f"songs:{number}" for number in range(2_000)]
+    held_out = [tune for tune in tunes if split_of(tune, TEST_SHARE) == "test"]
+    assert len(held_out) > 100
+    assert {split_of(tune) for tune in held_out} == {"test", "valid"}
 
 
 def test_a_melody_takes_the_bass_and_drums_of_the_piece_whose_own_melody_it_matches() -> None:

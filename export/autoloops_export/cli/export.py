@@ -92,6 +92,12 @@ def export(
         typer.Option(help="How the graphs keep their weights; default: int8, and float16 of a model of your own."),
     ] = None,
     points: Annotated[int, typer.Option(min=1, help="Random points of the parity check.")] = PARITY_POINTS,
+    notes: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="FILE.md", help="What the card shall say beside what is measured, such as what was tried."
+        ),
+    ] = None,
 ) -> None:
     """Turn a trained model into a bundle that plays; fails where the graphs are not the model."""
     from autoloops_export.onnx.bundle import ExportPlan, export_bundle
@@ -105,6 +111,7 @@ def export(
         dataset=_windows(own, weights, data),
         storage=(keep or (Keep.FLOAT16 if own else Keep.INT8)).value,
         points=points,
+        notes=_notes(notes),
     )
     console = Console()
     with console.status("loading") as status:
@@ -118,6 +125,18 @@ def export(
     console.print(
         f"Next: autoloops play --parts {','.join(parts)} {models}", markup=False, highlight=False, soft_wrap=True
     )
+
+
+def _notes(file: Path | None) -> str:
+    """What the card shall say.
+
+    Raises:
+        UsageError: it cannot be read.
+    """
+    try:
+        return "" if file is None else file.read_text("utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError(f"{file} cannot be read as text: give a Markdown file with --notes.") from error
 
 
 def _own(model: str, checkpoint: Path | None) -> str:

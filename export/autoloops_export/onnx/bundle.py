@@ -73,6 +73,7 @@ class ExportPlan:
         storage: How the graphs keep their weights.
         points: Random points of the parity check.
         base: The bundle that training started from, whose data count as the new one's; None: it started afresh.
+        notes: Markdown that the card quotes.
     """
 
     checkpoint: Path
@@ -82,6 +83,7 @@ class ExportPlan:
     points: int
     own: str = ""
     base: Manifest | None = None
+    notes: str = ""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -271,6 +273,7 @@ def _measured(
         ranking=ranking,
         decode_ms=decode_ms(decoder),
         on_data=on_data,
+        notes=plan.notes,
     )
     return complete, model_card(complete, facts)
 

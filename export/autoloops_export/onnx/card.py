@@ -72,6 +72,7 @@ class CardFacts:
         ranking: How the knobs were chosen.
         decode_ms: Median and 99th percentile of one bar of all parts on one thread, in milliseconds.
         on_data: What was measured on data, by part; None: there were none.
+        notes: What people say of it, in Markdown.
     """
 
     origin: CheckpointCard | str
@@ -79,6 +80,7 @@ class CardFacts:
     ranking: Ranking
     decode_ms: tuple[float, float]
     on_data: dict[str, DataFacts] | None
+    notes: str = ""
 
 
 def model_card(manifest: Manifest, facts: CardFacts) -> str:
@@ -88,6 +90,8 @@ def model_card(manifest: Manifest, facts: CardFacts) -> str:
     texts = [_head(manifest, facts)]
     if on_data:
         texts.append(_measured(manifest, on_data))
+    if facts.notes.strip():
+        texts.append(f"## Notes\n\n{facts.notes.strip()}\n")
     texts += [_samples(data.samples, part if several else "") for part, data in on_data.items()]
     texts.append(_graphs(manifest, facts))
     if on_data:
