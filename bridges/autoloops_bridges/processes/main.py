@@ -118,7 +118,7 @@ class MainProcess:
 
     def _tell_learning(self, status: Status) -> None:
         self._edge.tell("/al/learn/status", status.state.value, status.address, status.control, status.text)
-        self._view.line(f"Learning {status.address}: {status.text}")
+        self._view.line(f"{' '.join(('Learning', status.address)).rstrip()}: {status.text}")
 
     def _decoded(self, decode_us: int) -> None:
         self._stats.decoded(decode_us)

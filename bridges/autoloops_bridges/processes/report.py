@@ -8,6 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final
 
+from autoloops_bridges.midi.names import VIRTUAL
 from autoloops_bridges.printable import printable
 from autoloops_bridges.processes.options import PlayOptions
 from autoloops_engine.messages import Frozen, PortsState
@@ -15,7 +16,7 @@ from autoloops_engine.messages import Frozen, PortsState
 _NAMES: Final = ("C", "C#", "D", "D#", "E", "F", "F#", "G", "G#", "A", "A#", "B")
 _MAX_LINES: Final = 1_000
 _SOUND: Final = {
-    "linux": "Linux: start JACK or PipeWire and `fluidsynth -a jack -m jack SOUNDFONT`, then connect it to AutoLoops.",
+    "linux": "Linux: start JACK or PipeWire and `fluidsynth -j -a jack -m jack SOUNDFONT`; connect it to AutoLoops.",
     "darwin": "macOS: open GarageBand or any DAW and record-enable a track that listens to the port AutoLoops.",
     "win32": "Windows: play to `--midi-out Microsoft`, the GS synthesiser that comes with the system.",
 }
@@ -72,9 +73,11 @@ def start_lines(options: PlayOptions, osc: tuple[str, int], ports: PortsState | 
 
 
 def hint_lines(options: PlayOptions, osc: tuple[str, int]) -> list[str]:
-    """What to try first, and what makes it sound."""
+    """What to try first, and, for who named no port to play to, what makes it sound."""
     _, port = osc
     send = f"{_command()} send /al/{options.parts[0]}/fire" + (f" --osc-port {port}" if port != 7400 else "")
+    if options.midi_out != VIRTUAL:
+        return [f"Try: {send}"]
     system = "win32" if sys.platform == "win32" else "darwin" if sys.platform == "darwin" else "linux"
     return [f"Try: {send}", f"To hear it on {_SOUND[system]}"]
 

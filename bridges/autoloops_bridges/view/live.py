@@ -52,8 +52,9 @@ class LiveView:
         self._watch.remark(text)
 
     def greet(self, ports: PortsState | None) -> None:
-        """Say what to try; the rest is shown all the time."""
-        for text in hint_lines(self._scene.options, self._scene.osc):
+        """Say what is wrong with the ports and what to try; the rest is shown all the time."""
+        remarks = ports.remarks if ports is not None else ()
+        for text in (*remarks, *hint_lines(self._scene.options, self._scene.osc)):
             self._watch.remark(text)
 
     def sent(self, message: ToPlayer, now_us: int) -> None:

@@ -314,7 +314,8 @@ def _cut(note: ShownNote, cut_ub: int, ties: dict[int, int]) -> ShownNote:
 def _line(move: Move | None) -> str:
     if move is None:
         return ""
-    words = [address_of(move.target), *_shown(move.values), "from", move.source]
+    # What the rig file sets at the start comes from nobody.
+    words = [address_of(move.target), *_shown(move.values), *(("from", move.source) if move.source else ())]
     return " ".join(words) + (f": refused. {move.refused}" if move.refused else "")
 
 

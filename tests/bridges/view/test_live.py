@@ -9,6 +9,7 @@ from autoloops_bridges.view.painter import Painter
 from autoloops_bridges.view.scene import Scene
 from autoloops_bridges.view.snapshot import Snapshot
 from autoloops_engine.inference.budget import DecodeBudget
+from autoloops_engine.messages import PortsState
 from autoloops_engine.session.surface import Target
 
 FRAME_US = 100_000
@@ -74,6 +75,19 @@ def test_while_the_terminal_stands_still_nothing_is_built(view: LiveView, wall: 
     wall.stuck = False
     run(view, 5_200_000, 5_000_000)
     assert wall.shown
+
+
+def test_a_port_that_is_not_there_is_told_before_what_to_try(view: LiveView, wall: Wall) -> None:
+    view.greet(PortsState((), (), ("No port is called nord.",)))
+    view.advance(0)
+    assert wall.shown[-1].remarks[0] == "No port is called nord."
+    assert wall.shown[-1].remarks[1].startswith("Try: ")
+
+
+def test_what_the_rig_file_sets_comes_from_nobody(view: LiveView, wall: Wall) -> None:
+    view.surface(lambda: "").set(Target("knob", "bass", 1), (0.25,), 0)
+    view.advance(0)
+    assert wall.shown[-1].control == "/al/bass/knob/1 0.25"
 
 
 def test_controllers_of_all_kinds_are_named(view: LiveView, wall: Wall) -> None:
