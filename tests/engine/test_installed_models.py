@@ -7,6 +7,7 @@ import pytest
 
 from autoloops_engine.bundle.installed import find_bundle, installed_bundles
 from autoloops_engine.bundle.load import load_bundle, read_file
+from autoloops_engine.bundle.manifest import MANIFEST_NAME
 from autoloops_engine.codecs.melody import FIRST_ONSET, RawNote, one_hot, quantise
 from autoloops_engine.inference.onnx_decoder import OnnxDecoder, open_decoder
 from autoloops_engine.inference.requests import DecodeRequest, decode
@@ -15,8 +16,13 @@ from autoloops_engine.latent import latent_space, point_at, prior_sample
 from autoloops_engine.units import UB_PER_BEAT
 
 MAX_BUNDLE_BYTES = 10_000_000
-# The trio holds the encoders and decoders of three parts.
-MAX_TRIO_BYTES = 16_000_000
+# The trio holds the encoders and decoders of three parts: five million weights, of two bytes to learn from and of one
+# to play with.
+MAX_TRIO_BYTES = 15_500_000
+# Where loops lie, what knobs and faders do: 0.3 MB of it the density.
+MAX_MANIFEST_BYTES = 800_000
+# Of the travel of any of the first sixteen knobs.
+MAX_DEAD_ZONE = 0.05
 # Of all bundles together, as the wheel ships them.
 MAX_WHEEL_BYTES = 40_000_000
 FAMILY = {
@@ -49,6 +55,7 @@ def test_every_installed_bundle_is_sound_proven_and_licensed(name: str) -> None:
     assert manifest.name == name
     most = MAX_TRIO_BYTES if len(manifest.outputs) > 1 else MAX_BUNDLE_BYTES
     assert sum(file.bytes for file in manifest.files.values()) < most
+    assert (path / MANIFEST_NAME).stat().st_size < MAX_MANIFEST_BYTES
     assert manifest.parity is not None
     assert manifest.parity.points >= 1_000
     assert manifest.parity.unexcused == 0
@@ -56,6 +63,9 @@ def test_every_installed_bundle_is_sound_proven_and_licensed(name: str) -> None:
         assert view.manifest.accuracy["free_at_1"] > view.manifest.accuracy["no_event"]
         assert view.manifest.attributes
     card = read_file(path, "MODEL_CARD.md").decode()
+    assert manifest.density is not None
+    assert all(attribute.low is not None for attribute in manifest.attributes)
+    assert manifest.accuracy["knob_dead_zone"] <= MAX_DEAD_ZONE
     assert manifest.data
     assert all(source.attribution in card for source in manifest.data)
 
