@@ -29,7 +29,7 @@ class SetPart(Struct, frozen=True, tag=True):
         offset_us: Added to the time of each event of the part; negative plays earlier. A change while time runs is
             reached little by little.
         swing: Which of its notes come late; a change while time runs holds from the next beat on.
-        port: The port of the rig file that it plays to; empty: the one that it was started with.
+        port: The port of the rig file that it plays to; empty: that of ``--midi-out``.
     """
 
     part: str

@@ -45,6 +45,7 @@ WORDS = {
     "/al/scale": ["a minor", "off", "F# dorian", "x"],
     "/al/chords": ["Am7 | Dm7 G7", "off", "Q"],
     "/al/PART/link": ["bass", "melody", "lead", "none"],
+    "/al/PART/port": ["moog", "box", "midi_out"],
     "/al/parts/add": list(NAMES),
 }
 ADD = Target("parts/add")

@@ -8,7 +8,7 @@ import pytest
 
 from autoloops_engine.errors import UsageError
 from autoloops_engine.latent import latent_space, slerp
-from autoloops_engine.messages import Frozen, Mute
+from autoloops_engine.messages import Adopt, Frozen, Hello, Mute, SetPart
 from autoloops_engine.player.events import Kind
 from autoloops_engine.session.core import Session
 from autoloops_engine.session.offline import Performance
@@ -291,6 +291,40 @@ def test_a_part_moves_to_another_channel_and_every_note_ends_where_it_began() ->
         if event.kind is Kind.OFF:
             sounding.remove((event.channel, event.number))
     assert sounding == set()
+
+
+def test_another_port_reaches_the_player_is_a_step_of_undo_and_outlives_both_processes() -> None:
+    joined = performance()
+    session, port = joined.session, Target("port", "melody")
+
+    def routed() -> list[str]:
+        return [m.port for m in session.take_messages() if isinstance(m, SetPart) and m.part == "melody"]
+
+    session.take_messages()
+    session.act(Target("store", key=1), (), joined.now_us)
+    assert session.get(port) == ("midi_out",)
+    session.set(port, ("moog",), joined.now_us)
+    assert (routed(), session.get(port)) == (["moog"], ("moog",))
+    assert port in session.touched()
+    session.act(Target("undo"), (), joined.now_us)
+    assert (routed(), session.get(port)) == ([""], ("midi_out",))
+    assert port in session.touched()
+    session.act(Target("redo"), (), joined.now_us)
+    assert (routed(), session.get(port)) == (["moog"], ("moog",))
+    session.act(Target("slot", key=1), ("now",), joined.now_us)
+    assert (routed(), session.get(port)) == ([], ("moog",))
+
+    state = msgspec.json.decode(msgspec.json.encode(session.state()), type=SessionState)
+    successor = Session(session.cast(), 1, 120.0, 1)
+    successor.restore(state)
+    assert successor.get(port) == ("moog",)
+    # The player never hears of the port of the start again.
+    assert [m.port for m in successor.take_messages() if isinstance(m, SetPart) and m.part == "melody"] == ["moog"]
+    successor.on_player(Hello(1))
+    (adopt,) = [m for m in successor.take_messages() if isinstance(m, Adopt)]
+    assert {route.part: route.port for route in adopt.parts}["melody"] == "moog"
+    successor.set(port, ("midi_out",), joined.now_us)
+    assert successor.get(port) == ("midi_out",)
 
 
 def mangled(joined: Performance, **changes: object) -> None:

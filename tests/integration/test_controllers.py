@@ -168,3 +168,53 @@ def test_a_part_that_joins_in_plays_to_a_port_that_nobody_played_to_and_leaves_n
         assert set(last.values()) == {0x86}
         assert not [message for message in desk.heard if message[0] == 0x90]
         assert engine.end() == 0
+
+
+def test_a_part_is_led_to_another_port_and_back_whatever_dies_and_nothing_is_left_sounding(
+    desk: Desk, tmp_path: Path
+) -> None:
+    rig = tmp_path / "rig.toml"
+    rig.write_text('[ports.desk]\nin = "desk:out"\nout = "desk:in"\n')
+    options = ("--parts", "melody", "--tempo", "240", "--rig", str(rig), "--midi-api", "jack")
+
+    def plays(message: bytes) -> bool:
+        return message[0] == 0x90 and message[2] > 0
+
+    def left_sounding() -> set[int]:
+        last = {message[1]: message for message in desk.heard if message[0] in {0x80, 0x90}}
+        return {number for number, message in last.items() if plays(message)}
+
+    def plays_elsewhere() -> None:
+        """The part is heard, and not at the desk, where what sounded has ended."""
+        engine.hear_until("/al/bar")
+        engine.hear_until("/al/bar")
+        assert left_sounding() == set()
+        desk.forget()
+        for _ in range(3):
+            engine.hear_until("/al/melody/note")
+        assert not [message for message in desk.heard if message[0] in {0x80, 0x90}]
+
+    with playing(*options, "--midi-out", "none", "--midi-in", "none") as engine:
+        engine.listen()
+        engine.hear_until("/al/melody/note")
+        plays_elsewhere()
+        engine.send("/al/melody/port", "desk")
+        engine.send("/al/melody/port")
+        assert engine.hear_until("/al/melody/port").arguments == ("desk",)
+        assert desk.hears_some(plays)
+        os.kill(engine.child("main"), signal.SIGKILL)
+        engine.hear(0.5)
+        engine.ping()
+        engine.send("/al/melody/port")
+        assert engine.hear_until("/al/melody/port").arguments == ("desk",)
+        os.kill(engine.child("player"), signal.SIGKILL)
+        engine.hear(0.5)
+        desk.forget()
+        assert desk.hears_some(plays)
+        engine.send("/al/melody/port", "midi_out")
+        plays_elsewhere()
+        engine.send("/al/melody/port", "nowhere")
+        told, reason = engine.hear_until("/al/error").arguments
+        assert told == "/al/melody/port"
+        assert "those that have one: desk" in str(reason)
+        assert engine.end() == 0

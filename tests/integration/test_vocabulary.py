@@ -24,6 +24,7 @@ Answer = tuple[str, tuple[object, ...]]
 # Arguments that mean something, where the table alone does not tell.
 EXAMPLES: dict[str, tuple[Given, ...]] = {
     "/al/PART/model": ("melody-2bar",),
+    "/al/PART/port": ("midi_out",),
     # A voice is frozen as it sounds, and nothing sounds yet.
     "/al/PART/frozen/NAME": (0,),
     "/al/sync/multiple": (2.0,),

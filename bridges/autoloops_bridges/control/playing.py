@@ -52,6 +52,12 @@ PLAYING: Final = (
         Argument("channel", Type.INT, 1, 16, "MIDI channel"),
         "Where the part plays to; what sounds ends where it began.",
     ),
+    value(
+        "/al/PART/port",
+        Argument("port", Type.STRING),
+        "The port of the rig file that the part plays to; `midi_out`: that of `--midi-out`. What sounds ends where it "
+        "began.",
+    ),
     value("/al/PART/solo", Argument("solo", Type.BOOL, 0, 1, "", 0), "1: only parts played solo are heard."),
     value(
         "/al/PART/choke",

@@ -16,7 +16,7 @@ from autoloops_bridges.midi.apis import MidiApi
 from autoloops_bridges.midi.latency import MAX_LATENCY_MS, MIN_LATENCY_MS
 from autoloops_bridges.midi.names import NONE
 from autoloops_engine.codecs.drums import PLAYED_PITCHES, VOICES
-from autoloops_engine.session.surface import Target
+from autoloops_engine.session.surface import MIDI_OUT, Target
 from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 
 _T = TypeVar("_T")
@@ -149,6 +149,8 @@ class _Reader:
     def _port(self, table: TomlTable) -> tuple[TomlTable, RigPort]:
         name, raw = self._named(table)
         written = table.convert(raw, _PortTable)
+        if name == MIDI_OUT:
+            raise table.bad(f"{MIDI_OUT!r} is the port of --midi-out; take another name")
         if written.preset and self._presets(written.preset) is None:
             raise table.bad(f"there is no preset {written.preset!r}; `autoloops presets` lists them", "preset")
         return table, RigPort(name, written.input or NONE, written.output or NONE, written.preset)

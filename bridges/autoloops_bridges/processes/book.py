@@ -18,12 +18,19 @@ class LedgeredSink:
     Args:
         sink: Where events go.
         ledger: The book; it may name notes of a process that died.
+        latency_us: How long after it was sent an event is heard there; negative: it is to be held back.
     """
 
-    def __init__(self, sink: Sink, ledger: NoteLedger) -> None:
+    def __init__(self, sink: Sink, ledger: NoteLedger, latency_us: int = 0) -> None:
         self.sink: Sink = sink
+        self.latency_us = latency_us
         self._ledger = ledger
         self._leaving: dict[tuple[int, int], int] = {}
+
+    @property
+    def ahead_us(self) -> int:
+        """How long before it is to be heard an event is handed over; negative: after."""
+        return self.sink.lead_us + self.latency_us
 
     def send(self, event: Event, now_us: int) -> None:
         """Hand one event over."""

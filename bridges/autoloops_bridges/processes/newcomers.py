@@ -1,4 +1,4 @@
-"""What a performer leaves unsaid about a part that is to join in, and whether it can be had."""
+"""What a performer leaves unsaid about a part that is to join in, and whether it and its port can be had."""
 
 from collections.abc import Callable, Sequence
 from typing import Final
@@ -9,13 +9,13 @@ from autoloops_bridges.midi.names import NONE
 from autoloops_bridges.processes.options import PortPair, assign_channels
 from autoloops_engine.bundle.installed import find_bundle, installed_bundles, split_reference, usual_bundle
 from autoloops_engine.errors import UsageError
-from autoloops_engine.session.surface import Surface, Target, Values
+from autoloops_engine.session.surface import MIDI_OUT, Surface, Target, Values
 
 ADD: Final = Target("parts/add")
 
 
 class NewcomerSurface(Through):
-    """Hands everything on to ``surface``, and a part that is to join in with all that has to be known of it.
+    """Hands everything on to ``surface``, who is to join in with all that has to be known, a port only if there is one.
 
     Thread: the owner's only. Blocks: for a look at the folder of the bundle.
 
@@ -39,6 +39,16 @@ class NewcomerSurface(Through):
         """
         super().act(target, self._completed(values) if target == ADD else values, now_us)
 
+    def set(self, target: Target, values: Values, now_us: int) -> None:
+        """See ``Surface``.
+
+        Raises:
+            UsageError: there is no such port; or what the surface says.
+        """
+        if target.name == "port" and target.part in self.parts():
+            self._port(str(values[0]))
+        super().set(target, values, now_us)
+
     def _completed(self, values: Values) -> Values:
         """Name, bundle, MIDI channel and port of a part, as they are given, else as the rig file has them."""
         name = str(values[0])
@@ -53,9 +63,14 @@ class NewcomerSurface(Through):
         return assign_channels((*taken, name), taken if written is None else {**taken, name: written})[name]
 
     def _port(self, port: str) -> str:
-        if port and port not in self._ports:
+        if port in {"", MIDI_OUT}:
+            return ""
+        if port not in self._ports:
             known = ", ".join(self._ports) or "none"
-            raise UsageError(f"The rig file has no port {port} with an `out`; those that have one: {known}.")
+            raise UsageError(
+                f"The rig file has no port {port} with an `out`; those that have one: {known}; {MIDI_OUT} is that of "
+                "--midi-out."
+            )
         return port
 
 

@@ -62,7 +62,8 @@ def load_parts(options: PlayOptions) -> list[LoadedPart]:
     """
     parts: list[LoadedPart] = []
     for name in options.parts:
-        parts.append(load_part(name, options.channels[name], options.models[name], loaded=parts))
+        port = options.outputs.get(name, "")
+        parts.append(load_part(name, options.channels[name], options.models[name], loaded=parts, port=port))
     return parts
 
 
@@ -83,7 +84,7 @@ def load_part(
         reference: Path of the bundle, and after ``#`` the output that is to play.
         codec: What the part spoke before; None: nothing.
         loaded: Parts whose models can be shared.
-        port: The port of the rig file that it plays to; empty: the one that it is started with.
+        port: The port of the rig file that it plays to; empty: that of ``--midi-out``.
 
     Raises:
         BundleError: the bundle is missing, damaged, too new or unsafe, or has no such output.

@@ -28,7 +28,7 @@ from autoloops_bridges.processes.book import LedgeredSink
 from autoloops_bridges.processes.options import SAME
 from autoloops_bridges.processes.ports import Ends, News, watch_ports
 from autoloops_bridges.processes.realtime import claim_realtime
-from autoloops_bridges.processes.routes import MAIN, Routes, port_key
+from autoloops_bridges.processes.routes import MAIN, Routes, Span, is_port, port_key
 from autoloops_bridges.processes.shared import Shared
 from autoloops_bridges.processes.sources import open_source
 from autoloops_bridges.processes.timekeeping import BEAT_US, PORTS_PATIENCE_S, SWITCH_INTERVAL_S, is_closed
@@ -169,13 +169,19 @@ class PlayerProcess:
             self._attach(key, sink, NoteLedger(ledger), self._latency_us(sink))
             self._sinks[key].end_left_over(now_us)
 
-    def _lead(self, route: SetPart, now_us: int) -> None:
-        """Let a part play to the port that it is meant for."""
+    def _lead(self, route: SetPart, now_us: int, *, plays: bool) -> None:
+        """Let a part play to the port that it is meant for; ``plays``: it plays to another one meanwhile."""
         if not self._routes.leads(route.part, route.port):
             # What has to be said of it yet is for the port that it played to.
             self._advance(now_us)
-            self._routes.lead(route.part, route.port)
             self._play_to(route.port, now_us)
+            self._routes.lead(route.part, route.port, self._told(now_us) if plays else None)
+
+    def _told(self, now_us: int) -> Span:
+        """How far the ports have been told what is to be heard."""
+        ahead_us = [sink.ahead_us for key, sink in self._sinks.items() if is_port(key)]
+        # A port that was just attached hears what begins after that moment.
+        return Span(now_us + min([0, *ahead_us]), monotonic_us() + max([0, *ahead_us]))
 
     def _take_clocks(self, clocks: Sequence[MidiSink | None], now_us: int) -> None:
         """Swap the ports that are led by clock alone."""
@@ -242,11 +248,13 @@ class PlayerProcess:
             ends = self._rig.get(message.port)
             if ends is not None and ends.sink is not None:
                 ends.sink.send_raw(message.data)
+        elif isinstance(message, SetPart):
+            self._lead(message, now_us, plays=True)
         elif isinstance(message, AddPart):
-            self._lead(message.route, now_us)
+            self._lead(message.route, now_us, plays=False)
         elif isinstance(message, Adopt):
             for route in message.parts:
-                self._lead(route, now_us)
+                self._lead(route, now_us, plays=False)
         elif isinstance(message, Ask):
             self._wire.send(encode(self._ports))
             self._wire.send(encode(self._transcript.again()))
@@ -270,7 +278,7 @@ class PlayerProcess:
                 self._transcript.add(event)
                 continue
             sink = self._sinks.get(key)
-            led = self._routes.led(key, event)
+            led = self._routes.led(key, event, event.at_us + (sink.latency_us if sink is not None else 0))
             if sink is None or led is None:
                 # A port that is gone, or that of another part.
                 continue
@@ -304,7 +312,7 @@ class PlayerProcess:
         return port_latency_us((sink.name, sink.again, *sink.cables), self._latencies_ms)
 
     def _attach(self, key: str, sink: Sink, ledger: NoteLedger, latency_us: int = 0) -> None:
-        self._sinks[key] = LedgeredSink(sink, ledger)
+        self._sinks[key] = LedgeredSink(sink, ledger, latency_us)
         self._player.attach(key, sink.lead_us, monotonic_us(), latency_us)
 
     def _wake_up(self) -> None:

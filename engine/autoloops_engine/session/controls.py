@@ -13,7 +13,7 @@ from autoloops_engine.session import capturing, limiting, moving, sounding, timi
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.sharing import link, unlink
 from autoloops_engine.session.stage import Stage
-from autoloops_engine.session.surface import Target, Values
+from autoloops_engine.session.surface import MIDI_OUT, Target, Values
 from autoloops_engine.session.values import MAX_LENGTH_BARS, PART_VALUES, whole
 
 MAX_CHANNEL: Final = 16
@@ -45,6 +45,7 @@ _PLAIN: Final = (
     "accent",
     "length",
     "channel",
+    "port",
     "link",
     "range",
     "rests",
@@ -147,6 +148,13 @@ def _set_channel(stage: Stage, target: Target, values: Values, now_us: int) -> N
     stage.touch(target)
 
 
+def _set_port(stage: Stage, target: Target, values: Values, now_us: int) -> None:
+    part, (port,) = stage.part(target.part), values
+    with stage.settling(part):
+        part.port = "" if port == MIDI_OUT else str(port)
+    stage.touch(target)
+
+
 def _set_parts(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     raise UsageError("Parts join in by /al/parts/add and leave by /al/PART/remove.")
 
@@ -176,5 +184,6 @@ STAGE_VALUES: Final[dict[str, StageValue]] = {
     "voice": StageValue(limiting.read_voice, limiting.write_voice),
     "link": StageValue(_link, _set_link),
     "channel": StageValue(lambda stage, target: (stage.part(target.part).channel,), _set_channel),
+    "port": StageValue(lambda stage, target: (stage.part(target.part).port or MIDI_OUT,), _set_port),
     "length": StageValue(lambda stage, target: (stage.part(target.part).length_bars,), _set_length),
 }

@@ -40,7 +40,7 @@ class PartSession:
         length_bars: Bars in its loop.
         codec: What the steps of its model mean.
         first_id: Its bars are numbered from here; a session that takes over must not use a number again.
-        port: The port of the rig file that it plays to; empty: the one that it was started with.
+        port: The port of the rig file that it plays to; empty: that of ``--midi-out``.
     """
 
     def __init__(

@@ -25,7 +25,7 @@ class PartSetup:
         temperature: Temperature to begin with.
         codec: What the steps of its model mean.
         model: What the model is called.
-        port: The port of the rig file that it plays to; empty: the one that it was started with.
+        port: The port of the rig file that it plays to; empty: that of ``--midi-out``.
     """
 
     name: str
@@ -45,7 +45,7 @@ class Arrival(NamedTuple):
         part: Its name.
         bundle: Name or path of the bundle, and after ``#`` the output that is to play.
         channel: MIDI channel, 1 to 16.
-        port: The port of the rig file that it plays to; empty: the usual one.
+        port: The port of the rig file that it plays to; empty: that of ``--midi-out``.
     """
 
     part: str

@@ -5,7 +5,10 @@ Every edge speaks this small protocol; the names are those of the OSC vocabulary
 ``hold``, ``mute``, ``transpose``, ``velocity``, ``accent``, ``length``, ``model``, ``link``, ``fire``, ``restart``.
 """
 
-from typing import NamedTuple, Protocol
+from typing import Final, NamedTuple, Protocol
+
+# What `port` says of a part that plays to none of the rig file's ports.
+MIDI_OUT: Final = "midi_out"
 
 Value = int | float | str | bool
 Values = tuple[Value, ...]

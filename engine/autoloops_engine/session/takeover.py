@@ -33,6 +33,8 @@ def restore(stage: Stage, state: SessionState) -> list[str]:
         A sentence for each part that begins anew: its model is another.
     """
     failures = []
+    # The player knows the parts as they are, not as they were set up at the start.
+    stage.messages.clear()
     stage.seed = state.seed
     stage.swing = state.swing
     stage.listens = state.listens

@@ -39,6 +39,7 @@ class _Part(NamedTuple):
     length_bars: int
     origin_bar: int
     channel: int
+    port: str
     muted: bool
     feel: PartFeel
     habits: Habits
@@ -137,6 +138,7 @@ def _snapshot(stage: Stage) -> _Snapshot:
             part.length_bars,
             part.origin_bar,
             part.channel,
+            part.port,
             part.muted,
             part.feel,
             structs.replace(stage.habits[name]),
@@ -163,6 +165,7 @@ def _put_back(stage: Stage, to: _Snapshot, now_us: int) -> None:
             with stage.settling(part):
                 part.resume(was.settings, was.length_bars, was.origin_bar, was.launches, to.harmony, muted=was.muted)
                 part.channel = was.channel
+                part.port = was.port
                 part.feel = was.feel
                 part.settle(now_us)
     restore_links(stage, to.links)

@@ -109,6 +109,7 @@ feedback = true
         ("[parts.drums]\ndrum_map = { cowbell = 56 }\n", 7, "no drum 'cowbell'"),
         ("[ports.nano]\nin = 3\n", 7, "in"),
         ("[ports]\n", 6, "needs one name"),
+        ("[ports.midi_out]\n", 6, "is the port of --midi-out"),
         ('[ports.nano]\npreset = "toaster"\n', 7, "no preset 'toaster'"),
         ('[set]\n"/al/tempo" = 100\n"/al/tempi" = 100\n', 8, "no such address"),
         ('[set]\n"/al/tempo" = "fast"\n', 7, "must be a number"),

@@ -7,7 +7,7 @@ from autoloops_bridges.control.testing import MemorySurface
 from autoloops_bridges.midi.names import NONE
 from autoloops_bridges.processes.newcomers import ADD, NewcomerSurface
 from autoloops_bridges.processes.options import PortPair
-from autoloops_engine.errors import AutoLoopsError
+from autoloops_engine.errors import AutoLoopsError, UsageError
 from autoloops_engine.session.surface import Target, Values
 
 PORTS = (PortPair("moog", NONE, "Moog"), PortPair("keys", "Keys", NONE))
@@ -30,6 +30,7 @@ def test_a_name_alone_is_a_part_as_the_rig_file_or_else_play_has_it() -> None:
 def test_what_is_said_goes_before_the_rig_file() -> None:
     assert asked("lead", "bass-2bar", 4) == ("lead", "bass-2bar", 4, "moog")
     assert asked("other", "trio-16bar#bass", 4, "moog") == ("other", "trio-16bar#bass", 4, "moog")
+    assert asked("lead", "bass-2bar", 4, "midi_out") == ("lead", "bass-2bar", 4, "")
 
 
 def test_a_channel_that_nobody_has_is_taken() -> None:
@@ -42,12 +43,30 @@ def test_a_channel_that_nobody_has_is_taken() -> None:
     [
         (("other",), "No bundle is known for the part other"),
         (("other", "nowhere"), "There is no bundle nowhere"),
-        (("other", "bass-2bar", 3, "keys"), "The rig file has no port keys with an `out`; those that have one: moog."),
+        (
+            ("other", "bass-2bar", 3, "keys"),
+            "The rig file has no port keys with an `out`; those that have one: moog; midi_out is",
+        ),
     ],
 )
 def test_what_cannot_be_had_is_refused_with_a_sentence(values: Values, reason: str) -> None:
     with pytest.raises(AutoLoopsError, match=reason):
         asked(*values)
+
+
+def test_a_part_is_led_to_a_port_that_there_is_and_no_other() -> None:
+    surface = MemorySurface()
+    port = Target("port", "bass")
+    surface.values[port] = ("midi_out",)
+    newcomers = NewcomerSurface(surface, PORTS, dict)
+    for name in ("moog", "midi_out", ""):
+        newcomers.set(port, (name,), 0)
+        assert surface.values[port] == (name,)
+    for name in ("keys", "nowhere"):
+        with pytest.raises(UsageError, match=f"no port {name} with an `out`; those that have one: moog; midi_out is"):
+            newcomers.set(port, (name,), 0)
+    with pytest.raises(UsageError, match="'nobody'"):
+        newcomers.set(Target("port", "nobody"), ("nowhere",), 0)
 
 
 def test_everything_else_is_handed_on() -> None:
