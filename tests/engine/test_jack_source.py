@@ -5,7 +5,7 @@ from hypothesis import strategies as st
 from tests.engine.others import RATE_HZ, TICK_UB, FakeTransport
 
 from autoloops_engine.messages import Continue, Locate, SetTempo, Start, Stop
-from autoloops_engine.sync.jack import POLL_US, TOLERANCE_US, Grid, JackSource
+from autoloops_engine.sync.jack import POLL_US, TOLERANCE_US, Cycles, Grid, JackSource
 from autoloops_engine.sync.source import Follow, GoTo, Halt, Play, SyncCommand
 from autoloops_engine.time.timeline import Timeline
 from autoloops_engine.units import NS_PER_US, UB_PER_BEAT, US_PER_S, ns_per_beat
@@ -227,3 +227,46 @@ def test_whatever_everybody_does_we_are_where_the_transport_is(deeds: list[tuple
         if transport.there and transport.rolling and playing:
             tick_us = TICK_UB * transport.grid.ns_per_beat / NS_PER_US / UB_PER_BEAT * 10
             assert error_us(rig) <= TOLERANCE_US + tick_us
+
+
+class Stream:
+    """A transport that rolls, cycle after cycle of 128 frames."""
+
+    def __init__(self) -> None:
+        self.cycles = Cycles(RATE_HZ)
+        self.played = 0
+        self.frame = 0
+        self.late_us = 0
+        assert not self.look()
+
+    def next(self, *, missed: int = 0, stood_us: int = 0, paused_us: int = 0, moved: int = 0) -> bool:
+        """The next cycle that is seen, after others that were missed or a dropout; the client may pause in it."""
+        self.played += 128 * (1 + missed)
+        self.frame += 128 * (1 + missed) + moved
+        self.late_us += stood_us
+        return self.look(paused_us)
+
+    def look(self, paused_us: int = 0) -> bool:
+        asked_us = 1_000_000 + self.late_us + -(-self.played * US_PER_S // RATE_HZ)
+        return self.cycles.jumped(asked_us, asked_us + paused_us, self.frame, 128, rolling=True)
+
+
+@given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 100_000), st.integers(0, 90_000)), max_size=20))
+def test_missed_cycles_and_dropouts_are_no_relocation(cycles: list[tuple[int, int, int]]) -> None:
+    stream = Stream()
+    assert not any(stream.next(missed=missed, stood_us=stood, paused_us=paused) for missed, stood, paused in cycles)
+
+
+@given(st.integers(1, 50))
+def test_a_cycle_that_is_seen_twice_is_no_relocation(missed: int) -> None:
+    stream = Stream()
+    assert not stream.next(missed=missed)
+    assert not stream.look()
+    assert not stream.next()
+
+
+@given(st.integers(0, 50), st.integers(129, 10**9), st.booleans())
+def test_whoever_moves_the_transport_is_noticed(missed: int, way: int, back: bool) -> None:
+    stream = Stream()
+    assert stream.next(missed=missed, moved=-way if back and way > 128 * (missed + 1) else way)
+    assert not stream.next()

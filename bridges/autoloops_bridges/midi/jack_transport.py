@@ -8,9 +8,10 @@ from typing import Any, Final
 
 import jack
 
+from autoloops_bridges.clock import monotonic_us
 from autoloops_bridges.midi.jack_client import JackClient
 from autoloops_engine.errors import PortError
-from autoloops_engine.sync.jack import Grid, JackState
+from autoloops_engine.sync.jack import Cycles, Grid, JackState
 from autoloops_engine.time.timeline import Timeline
 from autoloops_engine.units import BEATS_PER_BAR, NS_PER_S, UB_PER_BEAT, US_PER_S, ns_per_beat
 
@@ -54,7 +55,7 @@ class TransportClient(JackClient):
         self._wake = wake
         self._rate_hz = int(self._client.samplerate)
         self._grid = Grid(slope_ns_per_beat, self._rate_hz)
-        self._next_frame: int | None = None
+        self._watched = Cycles(self._rate_hz)
         self._frame = 0
         self._from = 0, 0
         self._silent_cycles = 0
@@ -94,15 +95,15 @@ class TransportClient(JackClient):
 
     def _process(self, length: int) -> None:
         first = self._enter_cycle()
+        asked_us = monotonic_us()
         state, position = self._client.transport_query_struct()
         rolling, frame = state == jack.ROLLING, int(position.frame)
         before = self.seen
         jumps = 0 if before is None else before.jumps
-        if self._next_frame is not None and frame != self._next_frame:
+        if self._watched.jumped(asked_us, monotonic_us(), frame, length, rolling=rolling):
             jumps += 1
             self._grid = self._grid.from_the_start()
         self._frame = frame
-        self._next_frame = frame + length if rolling else frame
         self._watch_lead(rolling=rolling)
         at_us = self.frames.us_at(first)
         told = None if self.leading else _told(position, at_us, self._rate_hz)
@@ -130,7 +131,7 @@ class TransportClient(JackClient):
         """Say where in the song the next cycle begins."""
         self._silent_cycles = 0
         grid = self._grid
-        if new_position and position.frame != self._next_frame:
+        if new_position and position.frame != self._watched.next_frame:
             grid = grid.from_the_start()
         beats, rest_ub = divmod(max(0, grid.position_at(int(position.frame))), UB_PER_BEAT)
         bars, beat = divmod(beats, BEATS_PER_BAR)

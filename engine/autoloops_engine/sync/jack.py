@@ -12,7 +12,7 @@ from autoloops_engine.messages import Continue, Locate, SetTempo, Start, Stop
 from autoloops_engine.sync.ramp import Ramp
 from autoloops_engine.sync.source import Follow, GoTo, Halt, Play, Request, SourceState, SyncCommand
 from autoloops_engine.time.timeline import Timeline
-from autoloops_engine.units import NS_PER_S, NS_PER_US, UB_PER_BEAT, US_PER_MS, ns_per_beat
+from autoloops_engine.units import NS_PER_S, NS_PER_US, UB_PER_BEAT, US_PER_MS, US_PER_S, ns_per_beat
 
 POLL_US: Final = 20 * US_PER_MS
 # About a frame: the transport's time has no jitter, but its map to the monotonic clock is corrected now and then.
@@ -53,6 +53,39 @@ class Grid(Struct, frozen=True):
     def from_the_start(self) -> "Grid":
         """The same tempo, counted from frame 0: where everybody is after a relocation."""
         return Grid(self.ns_per_beat, self.samplerate_hz)
+
+
+class Cycles:
+    """Tells relocations of the transport from cycles that a client missed. Thread: the owner's only. Blocks: never.
+
+    Attributes:
+        next_frame: The transport's frame in the next cycle, if it is not relocated; None before the first.
+    """
+
+    def __init__(self, samplerate_hz: int) -> None:
+        self._samplerate_hz = samplerate_hz
+        self.next_frame: int | None = None
+        self._asked_us = 0
+
+    def jumped(self, asked_us: int, now_us: int, frame: int, length: int, *, rolling: bool) -> bool:
+        """Whether the transport was relocated since the last cycle.
+
+        A transport that rolls goes on while a client misses cycles, but never faster than time; it stands while its
+        server does. A client that is held up sees where it is in a later cycle, and then sees that again. Who moves it
+        by less than that is followed as a master that drifts.
+
+        Args:
+            asked_us: Monotonic time before the transport was asked ...
+            now_us: ... and after it.
+            frame: Where the transport was in between.
+            length: Frames in the cycle.
+            rolling: Whether the transport rolls.
+        """
+        missed = max(0, now_us - self._asked_us) * self._samplerate_hz // US_PER_S
+        jumped = self.next_frame is not None and not -length <= frame - self.next_frame <= missed
+        self._asked_us = asked_us
+        self.next_frame = frame + length if rolling else frame
+        return jumped
 
 
 class JackState(Struct, frozen=True):
