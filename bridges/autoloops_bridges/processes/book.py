@@ -10,6 +10,9 @@ from autoloops_engine.units import US_PER_MS
 # stays in the book, and dying meanwhile costs a second note-off instead of a hanging note.
 _SURE_US: Final = 50 * US_PER_MS
 _CALM_US: Final = 50 * US_PER_MS
+# A sink that wants its events at their very time is given them from so early on: what it takes to get them ready, on a
+# machine that has other things to do, is over by then.
+READY_US: Final = 500
 
 
 class LedgeredSink:
@@ -28,9 +31,14 @@ class LedgeredSink:
         self._leaving: dict[tuple[int, int], int] = {}
 
     @property
+    def lead_us(self) -> int:
+        """How long before it is to be sent an event is to be ready."""
+        return max(self.sink.lead_us, READY_US)
+
+    @property
     def ahead_us(self) -> int:
-        """How long before it is to be heard an event is handed over; negative: after."""
-        return self.sink.lead_us + self.latency_us
+        """How long before it is to be heard an event is to be ready; negative: after."""
+        return self.lead_us + self.latency_us
 
     def send(self, event: Event, now_us: int) -> None:
         """Hand one event over."""

@@ -12,7 +12,7 @@ from typing import Final
 
 from msgspec import structs
 
-from autoloops_bridges.clock import monotonic_us, wall_us
+from autoloops_bridges.clock import both_us, monotonic_us, wall_us
 from autoloops_bridges.control.console import Console
 from autoloops_bridges.control.learn import Status
 from autoloops_bridges.osc.edge import Datagram, OscEdge
@@ -84,7 +84,7 @@ class MainProcess:
         self._session = Session(setups, born.options.seed, born.options.tempo_bpm, born.generation)
         reports = Reports(self._decoded, self._failed, self._told, self._joined)
         self._thinking = Thinking(self._session, parts, reports, self._wake_up)
-        self._clock = NtpClock(now_us, wall_us())
+        self._clock = NtpClock(*both_us())
         self._observe_us = now_us + US_PER_S
         static = [(address.host, address.port) for address in born.options.osc_send]
         self._stats = Stats(now_us)
@@ -227,7 +227,7 @@ class MainProcess:
             else:
                 self._take_report(report, now_us)
         if now_us >= self._observe_us:
-            self._clock.observe(now_us, wall_us())
+            self._clock.observe(*both_us())
             self._observe_us = now_us + US_PER_S
             self._diary.counted(self._figures(), self._edge.last_refusal)
         if self._greet_by_us is not None and now_us >= self._greet_by_us:

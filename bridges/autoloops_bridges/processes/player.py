@@ -9,7 +9,6 @@ import select
 import signal
 import socket
 import sys
-from bisect import bisect_right
 from collections.abc import Mapping, Sequence
 from itertools import zip_longest
 from pathlib import Path
@@ -17,7 +16,7 @@ from typing import Final
 
 from msgspec.structs import replace
 
-from autoloops_bridges.clock import monotonic_us, wall_us
+from autoloops_bridges.clock import both_us, monotonic_us
 from autoloops_bridges.midi.latency import port_latency_us
 from autoloops_bridges.midi.names import NONE
 from autoloops_bridges.midi.ports import MidiSink, MidiSource
@@ -25,6 +24,7 @@ from autoloops_bridges.osc.ntp import NtpClock
 from autoloops_bridges.osc.sink import sinks_for
 from autoloops_bridges.processes.birth import Born, be_born
 from autoloops_bridges.processes.book import LedgeredSink
+from autoloops_bridges.processes.delivery import Delivery
 from autoloops_bridges.processes.options import SAME
 from autoloops_bridges.processes.ports import Ends, News, watch_ports
 from autoloops_bridges.processes.realtime import claim_realtime
@@ -34,7 +34,6 @@ from autoloops_bridges.processes.sources import open_source
 from autoloops_bridges.processes.timekeeping import BEAT_US, PORTS_PATIENCE_S, SWITCH_INTERVAL_S, is_closed
 from autoloops_bridges.processes.wire import Wire
 from autoloops_engine.messages import (
-    LATE_BOUNDS_US,
     AddPart,
     Adopt,
     Ask,
@@ -49,7 +48,7 @@ from autoloops_engine.messages import (
     encode,
 )
 from autoloops_engine.player.core import Player
-from autoloops_engine.player.events import Event, Sink
+from autoloops_engine.player.events import Sink
 from autoloops_engine.player.ledger import LEDGER_SIZE, NoteLedger
 from autoloops_engine.player.outlets import Emission
 from autoloops_engine.player.transcript import Transcript
@@ -80,9 +79,8 @@ class PlayerProcess:
         source = open_source(born.options, born.generation, now_us, self._wake_up)
         self._midi_clock = source if isinstance(source, MidiClock) else None
         self._guide = Guide(self._player, source, now_us)
-        self._clock = NtpClock(now_us, wall_us())
+        self._clock = NtpClock(*both_us())
         self._observe_us = now_us + US_PER_S
-        self._sinks: dict[str, LedgeredSink] = {}
         self._transcript = Transcript(born.generation)
         if born.options.record:
             self._player.attach(_RECORD, 0, now_us, patient=True)
@@ -94,14 +92,13 @@ class PlayerProcess:
             born.options.drum_maps,
             [port.name for port in born.options.ports if port.output != NONE],
         )
+        self._delivery = Delivery(self._routes)
+        self._sinks = self._delivery.sinks
         self._clocks: Sequence[MidiSink | None] = ()
         self._clock_with_notes = SAME in born.options.clock_out
         self._watch = watch_ports(born.options, self._shared.connections, self._wake_up)
         self._latencies_ms = born.options.latencies_ms
         self._ports = PortsState((), (), ())
-        self._events = 0
-        self._late_max_us = 0
-        self._late_counts = [0] * (len(LATE_BOUNDS_US) + 1)
         self._torn = 0
         self._leaving = False
 
@@ -139,7 +136,7 @@ class PlayerProcess:
             self._attach(MAIN, news.sink, NoteLedger(self._shared.ledger), latency_us)
             self._sinks[MAIN].end_left_over(now_us)
             if self._clock_with_notes:
-                self._player.attach_clock(MAIN, news.sink.lead_us, now_us)
+                self._player.attach_clock(MAIN, self._sinks[MAIN].lead_us, now_us)
         self._take_clocks(news.clocks, now_us)
         self._take_rig(news.rig, now_us)
         self._sink, self._source = news.sink, news.source
@@ -194,7 +191,7 @@ class PlayerProcess:
             if new is not None and old is not new:
                 # Clocks need no book: nothing of them goes on sounding.
                 self._sinks[key] = LedgeredSink(new, NoteLedger(bytearray(LEDGER_SIZE)))
-                self._player.attach_clock(key, new.lead_us, now_us)
+                self._player.attach_clock(key, self._sinks[key].lead_us, now_us)
         self._clocks = clocks
 
     def run(self) -> None:
@@ -203,16 +200,14 @@ class PlayerProcess:
             now_us = monotonic_us()
             self._shared.beat("player", now_us)
             self._advance(now_us)
-            for sink in self._sinks.values():
-                sink.settle(now_us)
+            self._delivery.settle(now_us)
             self._report(now_us)
             self._wait(now_us + BEAT_US)
         self._handle(Quit(), monotonic_us())
         self._advance(monotonic_us())
         self._guide.close()
         self._watch.close()
-        for sink in self._sinks.values():
-            sink.settle(sys.maxsize)
+        self._delivery.settle(sys.maxsize)
 
     def _wait(self, until_us: int) -> None:
         due_us = self._guide.next_deadline_us()
@@ -272,27 +267,10 @@ class PlayerProcess:
             self._wire.send(encode(sounded))
 
     def _emit(self, emissions: Sequence[Emission], now_us: int) -> None:
-        touched = set()
+        self._delivery.hand_over([each for each in emissions if each[0] != _RECORD], now_us)
         for key, event in emissions:
             if key == _RECORD:
                 self._transcript.add(event)
-                continue
-            sink = self._sinks.get(key)
-            led = self._routes.led(key, event, event.at_us + (sink.latency_us if sink is not None else 0))
-            if sink is None or led is None:
-                # A port that is gone, or that of another part.
-                continue
-            sink.send(led, now_us)
-            touched.add(key)
-            self._count(event, sink.sink.lead_us)
-        for key in touched:
-            self._sinks[key].sink.flush(now_us)
-
-    def _count(self, event: Event, lead_us: int) -> None:
-        late_us = monotonic_us() + lead_us - event.at_us
-        self._events += 1
-        self._late_max_us = max(self._late_max_us, late_us)
-        self._late_counts[bisect_right(LATE_BOUNDS_US, late_us)] += 1
 
     def _set_listeners(self, message: SetListeners, now_us: int) -> None:
         groups = {f"osc {sink.lead_us}": sink for sink in sinks_for(message.listeners, self._osc, self._clock)}
@@ -313,7 +291,7 @@ class PlayerProcess:
 
     def _attach(self, key: str, sink: Sink, ledger: NoteLedger, latency_us: int = 0) -> None:
         self._sinks[key] = LedgeredSink(sink, ledger, latency_us)
-        self._player.attach(key, sink.lead_us, monotonic_us(), latency_us)
+        self._player.attach(key, self._sinks[key].lead_us, monotonic_us(), latency_us)
 
     def _wake_up(self) -> None:
         try:
@@ -348,12 +326,12 @@ class PlayerProcess:
         if self._watch.is_stuck(now_us):
             # The successor, which the parent starts at once, ends the notes and opens the ports anew.
             os._exit(1)
-        self._clock.observe(now_us, wall_us())
-        player = self._player
+        self._clock.observe(*both_us())
+        player, delivery = self._player, self._delivery
         stats = PlayerStats(
-            self._events,
-            self._late_max_us,
-            tuple(self._late_counts),
+            delivery.events,
+            delivery.late_max_us,
+            tuple(delivery.late_counts),
             player.fallbacks,
             player.dropped + self._wire.dropped + self._torn,
             player.bars,
