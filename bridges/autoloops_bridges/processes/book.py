@@ -12,7 +12,7 @@ _SURE_US: Final = 50 * US_PER_MS
 _CALM_US: Final = 50 * US_PER_MS
 # A sink that wants its events at their very time is given them from so early on: what it takes to get them ready, on a
 # machine that has other things to do, is over by then.
-READY_US: Final = 500
+READY_US: Final = 2 * US_PER_MS
 
 
 class LedgeredSink:

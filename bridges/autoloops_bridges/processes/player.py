@@ -205,13 +205,14 @@ class PlayerProcess:
             self._wait(now_us + BEAT_US)
         self._handle(Quit(), monotonic_us())
         self._advance(monotonic_us())
+        self._delivery.deliver_all(monotonic_us())
         self._guide.close()
         self._watch.close()
         self._delivery.settle(sys.maxsize)
 
     def _wait(self, until_us: int) -> None:
-        due_us = self._guide.next_deadline_us()
-        deadline_us = until_us if due_us is None else min(until_us, due_us)
+        dues_us = (self._guide.next_deadline_us(), self._delivery.next_due_us)
+        deadline_us = min([until_us, *(due_us for due_us in dues_us if due_us is not None)])
         writers = [self._wire] if self._wire.waiting else []
         timeout_s = max(0, deadline_us - monotonic_us()) / US_PER_S
         readers: list[Wire | socket.socket] = [self._wire, self._woken, self._life]
@@ -258,16 +259,19 @@ class PlayerProcess:
         self._guide.handle(message, now_us)
 
     def _advance(self, now_us: int) -> None:
-        self._emit(self._guide.advance(now_us), now_us)
-        self._emit(self._player.catch_up(), now_us)
+        # What is ready leaves before anything is got ready.
+        self._delivery.deliver(now_us)
+        self._emit(self._guide.advance(now_us))
+        self._delivery.deliver(monotonic_us())
+        self._emit(self._player.catch_up())
         for message in self._guide.take_messages():
             self._wire.send(encode(message))
         sounded = self._transcript.take()
         if sounded is not None:
             self._wire.send(encode(sounded))
 
-    def _emit(self, emissions: Sequence[Emission], now_us: int) -> None:
-        self._delivery.hand_over([each for each in emissions if each[0] != _RECORD], now_us)
+    def _emit(self, emissions: Sequence[Emission]) -> None:
+        self._delivery.take([each for each in emissions if each[0] != _RECORD])
         for key, event in emissions:
             if key == _RECORD:
                 self._transcript.add(event)
@@ -276,7 +280,8 @@ class PlayerProcess:
         groups = {f"osc {sink.lead_us}": sink for sink in sinks_for(message.listeners, self._osc, self._clock)}
         for key in [key for key in self._sinks if key.startswith("osc") and key not in groups]:
             self._player.detach(key, now_us)
-            self._emit(self._player.advance(now_us), now_us)
+            self._emit(self._player.advance(now_us))
+            self._delivery.deliver_all(now_us, key)
             del self._sinks[key]
         for key, sink in groups.items():
             if key in self._sinks:
