@@ -368,9 +368,15 @@ class Sounded(Struct, frozen=True, tag=True):
 
 
 class Hello(Struct, frozen=True, tag=True):
-    """A player started; 0 is the first, and each later one waits for ``Adopt``."""
+    """A player started; 0 is the first, and each later one waits for ``Adopt``.
+
+    Attributes:
+        generation: Which one it is.
+        cause: Why the one before ended, as a clause; empty for the first.
+    """
 
     generation: int
+    cause: str = ""
 
 
 class Ended(Struct, frozen=True, tag=True):

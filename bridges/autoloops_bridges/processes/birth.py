@@ -20,12 +20,14 @@ class Birth(Struct, frozen=True):
         options: What the performer asked for.
         shared: Path of the shared memory.
         generation: 0 for the first of its kind; one that replaces another counts up.
+        cause: Why the one before ended, as a clause; empty for the first.
         sockets: By name, a descriptor that was inherited, or on Windows what ``socket.share`` made, in base64.
     """
 
     options: PlayOptions
     shared: str
     generation: int
+    cause: str
     sockets: dict[str, int | str]
 
 
@@ -35,11 +37,12 @@ class Born(Struct, frozen=True):
     options: PlayOptions
     shared: str
     generation: int
+    cause: str
     sockets: dict[str, socket.socket]
 
 
 def give_birth(
-    module: str, options: PlayOptions, shared: str, generation: int, sockets: dict[str, socket.socket]
+    module: str, options: PlayOptions, shared: str, generation: int, cause: str, sockets: dict[str, socket.socket]
 ) -> subprocess.Popen[bytes]:
     """Start ``python -m module`` in a process group of its own.
 
@@ -55,7 +58,7 @@ def give_birth(
     given = {name: _shared(each, child.pid) for name, each in sockets.items()}
     assert child.stdin is not None
     try:
-        child.stdin.write(msgspec.json.encode(Birth(options, shared, generation, given)) + b"\n")
+        child.stdin.write(msgspec.json.encode(Birth(options, shared, generation, cause, given)) + b"\n")
         child.stdin.close()
     except OSError:
         # It died at once; whoever waits for it will notice.
@@ -67,7 +70,7 @@ def be_born() -> Born:
     """What the parent gave this process. Blocks: until the parent wrote it."""
     birth = msgspec.json.decode(sys.stdin.buffer.readline(), type=Birth)
     sockets = {name: _adopted(shared) for name, shared in birth.sockets.items()}
-    return Born(birth.options, birth.shared, birth.generation, sockets)
+    return Born(birth.options, birth.shared, birth.generation, birth.cause, sockets)
 
 
 def _shared(each: socket.socket, pid: int) -> int | str:

@@ -78,9 +78,9 @@ class Diary:
         """A model could not be run, or something else went wrong."""
         self._log.event("error", reason=reason)
 
-    def restarted(self, name: str, generation: int) -> None:
-        """A process that died was replaced by number ``generation``, from 0."""
-        self._log.event("restart", process=name, generation=generation)
+    def restarted(self, name: str, generation: int, cause: str) -> None:
+        """A process that died, and why, was replaced by number ``generation``, from 0."""
+        self._log.event("restart", process=name, generation=generation, cause=cause)
 
     def counted(self, figures: Iterable[Named], example: str) -> None:
         """Compare the counters with those of the last call, and note which of the bad ones grew.

@@ -32,7 +32,7 @@ from autoloops_bridges.osc.addresses import udp_addresses
 from autoloops_bridges.processes.birth import give_birth
 from autoloops_bridges.processes.options import Address, PlayOptions
 from autoloops_bridges.processes.shared import open_shared
-from autoloops_bridges.processes.supervisor import HUNG_MAIN_US, HUNG_PLAYER_US, Watch
+from autoloops_bridges.processes.supervisor import HUNG_MAIN_US, HUNG_PLAYER_US, Watch, cause_of
 from autoloops_bridges.view.keys import Keyboard
 from autoloops_bridges.view.screen import can_show
 from autoloops_engine.errors import PortError
@@ -108,6 +108,9 @@ class _Family:
         self._children: dict[str, subprocess.Popen[bytes]] = {}
         self._lives: dict[str, socket.socket] = {}
         self._due_us = dict.fromkeys(self._watches, 0)
+        # Why the last one ended, and how long it had been silent if that is why it was killed.
+        self._causes = dict.fromkeys(self._watches, "")
+        self._silent_us: dict[str, int] = {}
         self._has_terminal = os.isatty(0)
 
     def live(self) -> int:
@@ -158,7 +161,7 @@ class _Family:
         sockets = {"osc": self._osc, "wire": self._wires[name], "life": theirs}
         module = f"autoloops_bridges.processes.{self._modules[name]}"
         watch.born(monotonic_us())
-        child = give_birth(module, self._options, str(self._shared.path), watch.generation, sockets)
+        child = give_birth(module, self._options, str(self._shared.path), watch.generation, self._causes[name], sockets)
         theirs.close()
         if name in self._lives:
             self._lives[name].close()
@@ -176,7 +179,9 @@ class _Family:
         for name, watch in self._watches.items():
             child = self._children.get(name)
             alive = child is not None and name not in self._due_us
-            if child is not None and alive and watch.is_hung(self._shared.last_beat_us(name), now_us):
+            beat_us = self._shared.last_beat_us(name)
+            if child is not None and alive and watch.is_hung(beat_us, now_us):
+                self._silent_us[name] = now_us - max(beat_us, watch.born_us)
                 child.kill()
 
     def _bury(self, death: _Death) -> int | None:
@@ -184,6 +189,7 @@ class _Family:
         watch, child = self._watches[death.name], self._children[death.name]
         if death.name == self._head and child.returncode == 0:
             return 0
+        self._causes[death.name] = cause_of(child.returncode, self._silent_us.pop(death.name, None))
         worked = self._shared.last_beat_us(death.name) >= watch.born_us
         if death.name == self._head and child.returncode == 1 and death.generation == 0 and not worked:
             # It said on standard error what is wrong.

@@ -78,7 +78,7 @@ class MainProcess:
         self._wake.setblocking(False)
         self._woken.setblocking(False)
         assert born.options.seed is not None
-        self._generation = born.generation
+        self._generation, self._cause = born.generation, born.cause
         self._shared = Shared(Path(born.shared))
         setups = [part.setup for part in parts]
         self._session = Session(setups, born.options.seed, born.options.tempo_bpm, born.generation)
@@ -176,10 +176,11 @@ class MainProcess:
             if not self._options.waits:
                 self._session.act(Target("start"), (), monotonic_us())
             return
+        self._diary.restarted("main", self._generation, self._cause)
         left = self._left
         if left is None:
             # It died before it had done anything; whether the music began only the player knows.
-            self._view.line("The main process was replaced before it had begun.")
+            self._view.line(f"The main process was replaced before it had begun ({self._cause}).")
             self._start_unless_playing = not self._options.waits
             self._send_end()
             self._wire.send(encode(Ask()))
@@ -188,7 +189,7 @@ class MainProcess:
         self._controllers.take_up(left.rig)
         for listener in left.listeners:
             self._edge.adopt(listener, monotonic_us())
-        self._view.line("The main process was replaced; the session goes on.")
+        self._view.line(f"The main process was replaced ({self._cause}); the session goes on.")
 
     def _send_end(self) -> None:
         if self._options.bars is not None:
@@ -297,15 +298,15 @@ class MainProcess:
                 self._controllers.receive(report, now_us)
             case PlayerStats():
                 self._stats.played(report)
-            case Hello(generation=generation) if generation > 0:
+            case Hello(generation=generation, cause=cause) if generation > 0:
                 # Behind what the session hands over: a player that took over knows no listeners and no end.
                 self._carry(now_us)
                 self._wire.send(encode(SetListeners(self._edge.listeners())))
                 self._controllers.player_came()
                 self._send_end()
                 self._stats.restarts += 1
-                self._diary.restarted("player", generation)
-                self._view.line("The player was replaced; its notes were ended, the music goes on.")
+                self._diary.restarted("player", generation, cause)
+                self._view.line(f"The player was replaced ({cause}); its notes were ended, the music goes on.")
             case PortsState():
                 self._controllers.ports(report, now_us)
                 self._diary.ports(report)

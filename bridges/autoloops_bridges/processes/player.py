@@ -75,7 +75,7 @@ class PlayerProcess:
         self._wake.setblocking(False)
         self._woken.setblocking(False)
         self._shared = Shared(Path(born.shared))
-        self._player = Player(born.options.tempo_bpm, now_us, born.generation)
+        self._player = Player(born.options.tempo_bpm, now_us, born.generation, born.cause)
         source = open_source(born.options, born.generation, now_us, self._wake_up)
         self._midi_clock = source if isinstance(source, MidiClock) else None
         self._guide = Guide(self._player, source, now_us)

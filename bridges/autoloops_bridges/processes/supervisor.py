@@ -1,5 +1,6 @@
-"""When a child is dead, and when its successor may start. Pure."""
+"""When a child is dead, why, and when its successor may start. Pure."""
 
+import signal
 from dataclasses import dataclass
 from typing import Final
 
@@ -57,3 +58,18 @@ class Watch:
         self.generation += 1
         self.failures = 0 if worked else self.failures + 1
         return min(_LONGEST_PAUSE_US, _FIRST_PAUSE_US << (self.failures - 1)) if self.failures else 0
+
+
+def cause_of(status: int, silent_us: int | None) -> str:
+    """Why a child ended, as a clause.
+
+    Args:
+        status: Its exit status, negative where a signal ended it.
+        silent_us: How long it had not beaten when it was killed for that; None: it was not.
+    """
+    if silent_us is not None:
+        return f"it had stood still for {silent_us / US_PER_S:.2f} s"
+    if status < 0:
+        name = signal.Signals(-status).name if -status in set(signal.Signals) else f"signal {-status}"
+        return f"{name} ended it"
+    return f"it ended with status {status}"

@@ -65,7 +65,7 @@ class Player:
             told what to adopt.
     """
 
-    def __init__(self, tempo_bpm: float, now_us: int, generation: int = 0) -> None:
+    def __init__(self, tempo_bpm: float, now_us: int, generation: int = 0, cause: str = "") -> None:
         self._course = Course(Timeline(ns_per_beat(tempo_bpm), 0, now_us))
         self._tell_us: int | None = None
         self._playing = False
@@ -77,9 +77,9 @@ class Player:
         self._outlets = Outlets()
         self._cast = Cast(self._parts, self._outlets)
         self._clocks = ClockOuts()
-        self._generation = generation
+        self._hello = Hello(generation, cause)
         self._waiting = generation > 0
-        self._messages: list[FromPlayer] = [Hello(generation)]
+        self._messages: list[FromPlayer] = [self._hello]
         self.fallbacks = 0
         self.dropped = 0
         self.bars = 0
@@ -143,9 +143,9 @@ class Player:
         """Take a message from the main process; ``advance`` to ``now_us`` comes first."""
         if self._waiting and isinstance(message, Ask):
             # Whoever asks took over after the first hello was heard.
-            self._messages.append(Hello(self._generation))
+            self._messages.append(self._hello)
             return
-        if self._waiting and not (isinstance(message, Adopt) and message.generation == self._generation):
+        if self._waiting and not (isinstance(message, Adopt) and message.generation == self._hello.generation):
             self.dropped += 1
             return
         match message:
@@ -166,7 +166,7 @@ class Player:
             case Ask():
                 self._report(now_us)
                 self._messages += self._parts.told_again(self._epoch, now_us)
-            case Adopt(generation=generation) if generation != self._generation:
+            case Adopt(generation=generation) if generation != self._hello.generation:
                 self.dropped += 1
             case Adopt():
                 self._adopt(message, now_us)

@@ -143,7 +143,7 @@ def test_start_ports_errors_and_the_end_are_noted() -> None:
     diary.started(PlayOptions(seed=7), ("127.0.0.1", 7400), 20_000, generation=0)
     diary.ports(PortsState(("JACK AutoLoops:out",), (), ("a remark",)))
     diary.failed("The model broke.")
-    diary.restarted("player", generation=1)
+    diary.restarted("player", generation=1, cause="SIGKILL ended it")
     diary.ended([("bars", 8)])
     assert [kind for kind, _ in memory.events] == ["start", "ports", "error", "restart", "end"]
     assert memory.events[0][1]["seed"] == 7

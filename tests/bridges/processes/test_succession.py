@@ -34,7 +34,7 @@ class Stage:
 
     def born(self, generation: int) -> dict[str, str]:
         options = PlayOptions(parts=("melody", "bass"), models=STARTED)
-        load_models(Born(options, str(self.path), generation, {}))
+        load_models(Born(options, str(self.path), generation, "", {}))
         return self.loaded
 
     def _load_parts(self, options: PlayOptions) -> list[LoadedPart]:

@@ -1,6 +1,8 @@
 """The watch over the children: hung is dead, and a crash at every start does not eat a core."""
 
-from autoloops_bridges.processes.supervisor import HUNG_PLAYER_US, STARTING_US, Watch
+import pytest
+
+from autoloops_bridges.processes.supervisor import HUNG_PLAYER_US, STARTING_US, Watch, cause_of
 
 TICK_US = 50_000
 
@@ -53,3 +55,16 @@ def test_the_successor_of_one_that_worked_comes_at_once_and_those_of_failed_star
     assert pauses_us[-1] == 5_000_000
     assert watch.died(worked=True) == 0
     assert watch.generation == 60
+
+
+@pytest.mark.parametrize(
+    ("status", "silent_us", "cause"),
+    [
+        (-9, 210_000, "it had stood still for 0.21 s"),
+        (-9, None, "SIGKILL ended it"),
+        (-99, None, "signal 99 ended it"),
+        (1, None, "it ended with status 1"),
+    ],
+)
+def test_why_a_child_ended_is_told(status: int, silent_us: int | None, cause: str) -> None:
+    assert cause_of(status, silent_us) == cause
