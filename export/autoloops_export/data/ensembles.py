@@ -13,16 +13,12 @@ import numpy.typing as npt
 
 from autoloops_engine.units import STEPS_PER_BAR
 from autoloops_export.data.melody import FIRST_PITCH_CLASS, transposition_class
-from autoloops_export.data.packs import SPLITS, VALID_SHARE, split_of
-from autoloops_export.data.packs import TEST_SHARE as SHORT_TEST_SHARE
+from autoloops_export.data.packs import SPLITS
 from autoloops_export.data.roles import BASS, LOWEST_PITCH, Role
 from autoloops_export.data.sources import SourceFile
 from autoloops_export.data.trios import FileTrios, Lines, TrioWindows
 from autoloops_export.data.windows import Selection, SplitWindows
 
-# Of some hundred pieces a twentieth would be too few to measure on. These are the test and the validation tunes of two
-# bars and none of those that were learnt there: a trio begins with what models of two bars know.
-TEST_SHARE: Final = SHORT_TEST_SHARE + VALID_SHARE
 # Mean cosine of two melodies' pitch classes over the bars, from which one may stand in for the other.
 FITTING: Final = 0.55
 TWELVE: Final = 12
@@ -42,11 +38,6 @@ class Gathered:
 
     windows: TrioWindows
     files: Rows
-
-
-def trio_split(file: SourceFile) -> str:
-    """The split of a file: as everywhere, but with more to measure on."""
-    return split_of(file.tune, TEST_SHARE) if file.labels is not None else file.split
 
 
 def select_trios(
@@ -101,7 +92,7 @@ def _gathered(
     classes: set[bytes] = set()
     duplicates = leaks = 0
     for number, (file, result) in enumerate(zip(files, found, strict=True)):
-        if trio_split(file) != split:
+        if file.split != split:
             continue
         places = []
         for place, (lines, drums) in enumerate(zip(result.trios.lines, result.trios.drums, strict=True)):
@@ -181,7 +172,7 @@ def _lend_drums(
     files: list[SourceFile], found: list[FileTrios], own: Gathered, rng: np.random.Generator
 ) -> tuple[Gathered, Rows]:
     """Pairs of melody and bass over drums of any training tune; and the file that each kit is from."""
-    chosen = [number for number, file in enumerate(files) if trio_split(file) == "train"]
+    chosen = [number for number, file in enumerate(files) if file.split == "train"]
     pairs: Lines = np.concatenate([found[number].pairs for number in chosen])
     origins = np.concatenate([np.full(len(found[number].pairs), number) for number in chosen])
     kits = np.concatenate([own.windows.drums, *(found[number].drums.tokens for number in chosen)])

@@ -163,11 +163,13 @@ def tune_key(pack: Pack, entry: IndexedFile) -> str:
 
 SPLITS: Final = ("train", "valid", "test")
 VALID_SHARE: Final = 0.05
+# Roles that few tunes have hold out more, so that there is something to measure on. Every share holds the tunes of all
+# smaller ones, so that a model may begin with what another one has learnt.
 TEST_SHARE: Final = 0.05
 
 
 def split_of(key: str, test_share: float = TEST_SHARE) -> str:
-    """The split of a tune: ``train``, ``valid`` or ``test``, by a hash of its key and nothing else."""
+    """The split of a tune: ``train``, ``valid`` or ``test``, by a hash of its key and ``test_share`` alone."""
     point = _point(key)
     if point < test_share:
         return "test"

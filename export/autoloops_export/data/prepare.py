@@ -49,7 +49,7 @@ def prepare(sources: list[Path], out: Path, role: Role, progress: Progress, work
         UsageError: a source does not exist or holds no MIDI file.
     """
     with tempfile.TemporaryDirectory(prefix="autoloops-packs-") as unpacked:
-        files = find_files(sources, Path(unpacked))
+        files = find_files(sources, Path(unpacked), role.test_share)
         results = []
         for result in _read_all(files, role, workers or os.cpu_count() or 1):
             results.append(result)

@@ -8,6 +8,7 @@ from autoloops_engine.codecs.drums import CLASSES as DRUM_CLASSES
 from autoloops_engine.codecs.melody import CLASSES as MELODY_CLASSES
 from autoloops_engine.errors import UsageError
 from autoloops_engine.units import STEPS_PER_BAR
+from autoloops_export.data.packs import TEST_SHARE
 
 LOWEST_PITCH: Final = 21
 HIGHEST_PITCH: Final = 108
@@ -49,6 +50,7 @@ class Role:
         min_notes: Windows with fewer notes are left out.
         min_pitches: Windows with fewer different pitches are left out.
         max_silence_steps: Windows in which nothing sounds for this many steps on end are left out.
+        test_share: Share of the tunes of packs that are held out to test on.
     """
 
     name: str
@@ -63,6 +65,7 @@ class Role:
     min_notes: int = 3
     min_pitches: int = 2
     max_silence_steps: int = STEPS_PER_BAR
+    test_share: float = TEST_SHARE
 
     @property
     def steps(self) -> int:
@@ -94,10 +97,12 @@ BASS: Final = Role(
     low=26,
     high=60,
     highest=67,
+    test_share=0.15,
 )
-DRUMS: Final = Role("drums", frozenset({"drums"}), kind="drums", min_notes=4)
-# What its parts are follows from the three others.
-TRIO: Final = Role("trio", frozenset(), kind="trio", max_silence_steps=2 * STEPS_PER_BAR)
+DRUMS: Final = Role("drums", frozenset({"drums"}), kind="drums", min_notes=4, test_share=0.15)
+# What its parts are follows from the three others. It begins with what models of two bars know: none of those may have
+# learnt a tune that it is tested on.
+TRIO: Final = Role("trio", frozenset(), kind="trio", max_silence_steps=2 * STEPS_PER_BAR, test_share=0.10)
 ROLES: Final[dict[str, Role]] = {role.name: role for role in (MELODY, BASS, DRUMS, TRIO)}
 
 

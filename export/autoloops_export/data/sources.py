@@ -10,7 +10,7 @@ from typing import Final
 import msgspec
 
 from autoloops_engine.errors import UsageError
-from autoloops_export.data.packs import IndexedFile, Pack, pack_named, split_of, splits_of, tune_key
+from autoloops_export.data.packs import TEST_SHARE, IndexedFile, Pack, pack_named, split_of, splits_of, tune_key
 
 INDEX: Final = "index.jsonl"
 ARCHIVE_SUFFIX: Final = ".tar.xz"
@@ -40,12 +40,13 @@ class SourceFile:
     tune: str = ""
 
 
-def find_files(sources: list[Path], unpack_to: Path) -> list[SourceFile]:
+def find_files(sources: list[Path], unpack_to: Path, test_share: float = TEST_SHARE) -> list[SourceFile]:
     """Every MIDI file under ``sources``, archives of packs included, in a stable order.
 
     Args:
         sources: Folders with packs, packs, archives or plain MIDI folders.
         unpack_to: An empty folder for the contents of archives.
+        test_share: Share of a pack's tunes that are held out to test on.
 
     Raises:
         UsageError: a source does not exist or holds no MIDI file.
@@ -54,7 +55,7 @@ def find_files(sources: list[Path], unpack_to: Path) -> list[SourceFile]:
     for source in sources:
         if not source.exists():
             raise UsageError(f"There is no {source}: give a folder of MIDI files or of packs.")
-        found = [file for root in _roots(source, unpack_to) for file in _files_of(root)]
+        found = [file for root in _roots(source, unpack_to) for file in _files_of(root, test_share)]
         if not found:
             raise UsageError(f"{source} holds no MIDI files: give a folder of .mid files or of packs.")
         files.extend(found)
@@ -94,11 +95,11 @@ def _unpack(archive: Path, unpack_to: Path) -> Path:
     return unpack_to / name
 
 
-def _files_of(root: Path) -> list[SourceFile]:
-    return _indexed_files(root) if (root / INDEX).exists() else _plain_files(root)
+def _files_of(root: Path, test_share: float) -> list[SourceFile]:
+    return _indexed_files(root, test_share) if (root / INDEX).exists() else _plain_files(root)
 
 
-def _indexed_files(root: Path) -> list[SourceFile]:
+def _indexed_files(root: Path, test_share: float) -> list[SourceFile]:
     pack = pack_named(root.name)
     lines = (root / INDEX).read_text("utf-8").splitlines()
     # The standard library's reader, because some measurements in the indices are NaN, which JSON proper forbids.
@@ -109,7 +110,7 @@ def _indexed_files(root: Path) -> list[SourceFile]:
             path=by_name.get(entry.file, root / "midi" / entry.file),
             pack=pack,
             name=entry.file,
-            split=split_of(tune_key(pack, entry)),
+            split=split_of(tune_key(pack, entry), test_share),
             labels={track.i: track.role for track in entry.tracks},
             licence=entry.licence or pack.licence,
             tune=tune_key(pack, entry),
