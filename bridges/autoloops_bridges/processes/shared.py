@@ -1,9 +1,9 @@
 """What outlives a process that dies: heartbeats, the book of sounding notes, connections, and the session.
 
 One file, mapped into all three processes and named after user and OSC port, so that even the next start finds what a
-crash of everything left, until a reboot where it lies in memory (Linux). A reader never waits for a writer: what is
-longer than a word is written to two places in turn, each with a sequence number and a checksum, and the newest whole
-one counts.
+crash of everything left, until a reboot where it lies in memory (Linux). A reader never waits for a writer: a word is
+written and read in one piece, and what is longer is written to two places in turn, each with a sequence number and a
+checksum of that too, and the newest whole one counts.
 """
 
 import contextlib
@@ -23,8 +23,9 @@ from platformdirs import user_state_path
 from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.player.ledger import LEDGER_SIZE
 
-_HEARTBEATS: Final = {"main": 0, "player": 8}
-_TRIES_AT: Final = 16
+# The first words.
+_HEARTBEATS: Final = {"main": 0, "player": 1}
+_TRIES: Final = 2
 _LEDGER_AT: Final = 64
 # One for the port of --midi-out, and one for each of the rig's ports that parts play to.
 _LEDGERS: Final = 8
@@ -34,8 +35,9 @@ _SESSION_AT: Final = _CONNECTIONS_AT + 2 * _CONNECTIONS_BYTES
 # A trio of sixteen bars with all that it can hold frozen, lined up and in motion takes less than half of it.
 _SESSION_BYTES: Final = 2 << 20
 _SIZE: Final = _SESSION_AT + 2 * _SESSION_BYTES
+# Sequence number and length of a payload, and the checksum of these and of the payload.
+_COUNT: Final = struct.Struct("<QI")
 _HEAD: Final = struct.Struct("<QII")
-_WORD: Final = struct.Struct("<Q")
 # Anybody may write to the folders that it may lie in: what is there under its name has to be ours and no link.
 _OPEN: Final = os.O_RDWR | os.O_CREAT | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
 
@@ -55,9 +57,10 @@ class _Record:
         sequences = [self._sequence(place) for place in self._places]
         older = sequences.index(min(sequences))
         place = self._places[older]
-        _HEAD.pack_into(self._memory, place, 0, 0, 0)
+        self._memory[place : place + _HEAD.size] = bytes(_HEAD.size)
         self._memory[place + _HEAD.size : place + _HEAD.size + len(payload)] = payload
-        _HEAD.pack_into(self._memory, place, max(sequences) + 1, len(payload), zlib.crc32(payload))
+        head = (max(sequences) + 1, len(payload))
+        self._memory[place : place + _HEAD.size] = _HEAD.pack(*head, _checksum(*head, payload))
         return True
 
     def read(self) -> bytes:
@@ -66,7 +69,7 @@ class _Record:
         for place in self._places:
             sequence, length, checksum = _HEAD.unpack_from(self._memory, place)
             payload = self._memory[place + _HEAD.size : place + _HEAD.size + min(length, self._room)]
-            if sequence > newest[0] and zlib.crc32(payload) == checksum:
+            if sequence > newest[0] and _checksum(sequence, length, payload) == checksum:
                 newest = (sequence, payload)
         return newest[1]
 
@@ -99,6 +102,8 @@ class Shared:
             if found.st_size != _SIZE:
                 _make(file, path)
             self._memory = mmap.mmap(file.fileno(), _SIZE)
+        # Not packed: the struct module clears a word before it writes it byte by byte, and who looks then sees 0.
+        self._words = memoryview(self._memory)[:_LEDGER_AT].cast("Q")
         self.ledger = memoryview(self._memory)[_LEDGER_AT : _LEDGER_AT + LEDGER_SIZE]
         self._ledgers = memoryview(self._memory)[_LEDGER_AT + LEDGER_SIZE : _CONNECTIONS_AT]
         self.connections = _Record(self._memory, _CONNECTIONS_AT, _CONNECTIONS_BYTES)
@@ -112,6 +117,7 @@ class Shared:
     def end(self) -> None:
         """Let go of the file, and remove it if the next start would find nothing in it; the last call of all."""
         is_empty = not any(self.ledger) and not any(self._ledgers) and not self.connections.read()
+        self._words.release()
         self.ledger.release()
         self._ledgers.release()
         self._memory.close()
@@ -130,22 +136,20 @@ class Shared:
 
     def beat(self, process: str, now_us: int) -> None:
         """Say that ``main`` or ``player`` is alive."""
-        _WORD.pack_into(self._memory, _HEARTBEATS[process], now_us)
+        self._words[_HEARTBEATS[process]] = now_us
 
     def last_beat_us(self, process: str) -> int:
         """When it was last alive; 0 if it never was."""
-        (beat_us,) = _WORD.unpack_from(self._memory, _HEARTBEATS[process])
-        return int(beat_us)
+        return self._words[_HEARTBEATS[process]]
 
     @property
     def tries(self) -> int:
         """How many main processes in a row started with models that were loaded on stage and did not live long."""
-        (tries,) = _WORD.unpack_from(self._memory, _TRIES_AT)
-        return int(tries)
+        return self._words[_TRIES]
 
     @tries.setter
     def tries(self, tries: int) -> None:
-        _WORD.pack_into(self._memory, _TRIES_AT, tries)
+        self._words[_TRIES] = tries
 
 
 def open_shared(osc_port: int, folders: Iterable[Callable[[], Path]] | None = None) -> Shared:
@@ -177,6 +181,10 @@ def open_shared(osc_port: int, folders: Iterable[Callable[[], Path]] | None = No
             f"There is no room for the {_SIZE >> 10} KiB that the processes share ({error.strerror}); "
             "free some, or set TMPDIR to a folder that has it."
         ) from error
+
+
+def _checksum(sequence: int, length: int, payload: bytes) -> int:
+    return zlib.crc32(payload, zlib.crc32(_COUNT.pack(sequence, length)))
 
 
 def _best_folder() -> Path:

@@ -6,6 +6,7 @@ import socket
 import subprocess
 import sys
 import tempfile
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -63,6 +64,40 @@ def test_a_torn_write_leaves_what_was_there_before(tmp_path: Path) -> None:
     at = content.index(b"torn!torn!")
     path.write_bytes(content[: at + 7] + b"?" + content[at + 8 :])
     assert Shared(path).session.read() == b"whole" * 100
+
+
+def test_a_head_that_a_death_left_half_written_leaves_what_was_there_before(tmp_path: Path) -> None:
+    path = tmp_path / "engine.bin"
+    shared = Shared(path)
+    shared.session.write(b"before")
+    shared.session.write(b"after")
+    content, size = path.read_bytes(), 16
+    at = content.index(b"after") - size
+    head = content[at : at + size]
+    for written in range(size):
+        torn = (head[:written] + bytes(size - written), bytes(size - written) + head[size - written :])
+        for piece in torn:
+            path.write_bytes(content[:at] + piece + content[at + size :])
+            assert Shared(path).session.read() in ({b"before", b"after"} if piece == head else {b"before"})
+
+
+def test_a_heartbeat_is_never_seen_half_written(tmp_path: Path) -> None:
+    path = tmp_path / "engine.bin"
+    shared = Shared(path)
+    first_us = 0x0102_0304_0506
+    shared.beat("player", first_us)
+    writing = (
+        "import sys; from pathlib import Path; from autoloops_bridges.processes.shared import Shared\n"
+        f"shared = Shared(Path(sys.argv[1])); print(flush=True); beat_us = {first_us}\n"
+        "while True:\n    beat_us += 1; shared.beat('player', beat_us)"
+    )
+    with subprocess.Popen([sys.executable, "-c", writing, str(path)], stdout=subprocess.PIPE) as writer:
+        assert writer.stdout is not None
+        writer.stdout.readline()
+        seen = [shared.last_beat_us("player") for _ in range(300_000)]
+        writer.kill()
+    assert seen[-1] > first_us
+    assert all(earlier <= later for earlier, later in pairwise(seen))
 
 
 def test_too_much_is_refused_and_nothing_is_lost(tmp_path: Path) -> None:
