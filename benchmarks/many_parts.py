@@ -17,7 +17,8 @@ from autoloops_bridges.bench.stage import Engine, engine
 from autoloops_bridges.bench.tables import Cell
 from autoloops_engine.bundle.installed import find_bundle
 from autoloops_engine.bundle.load import load_bundle
-from autoloops_engine.latent import Vector, slerp
+from autoloops_engine.interpolation import slerp
+from autoloops_engine.latent import Vector
 
 MODELS = ("melody-2bar", "bass-2bar", "drums-2bar")
 # A path leads from one point to the next in so many seconds.

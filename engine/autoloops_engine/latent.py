@@ -5,16 +5,19 @@ never moves another; replacing the point (`z`, encode, a new one, recall) sets t
 rest.
 """
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from functools import lru_cache
 from types import MappingProxyType
 from typing import Final
 
 import numpy as np
 import numpy.typing as npt
 
+from autoloops_engine.bundle.density import Density
 from autoloops_engine.bundle.manifest import KNOB_REST, Attribute, Manifest
 from autoloops_engine.density import Mixture, mixture_of
+from autoloops_engine.interpolation import Paths, pad, slerp
 from autoloops_engine.philox import Stream, normal
 from autoloops_engine.units import MAX_COORDINATE
 
@@ -60,6 +63,7 @@ class LatentSpace:
         output: The part, where the model plays several; their points are one and the same.
         others: Where the model plays several parts, the attributes of the others, by ``PART/NAME``.
         family: Identifies the model; empty where it is not known.
+        paths: The ways between points, where they lead along the density; None: great circles.
     """
 
     size: int
@@ -69,10 +73,22 @@ class LatentSpace:
     output: str = ""
     others: Mapping[str, Fader] = field(default_factory=dict)
     family: str = ""
+    paths: Paths | None = None
 
     def new_point(self, seed: int, index: int = 0) -> Vector:
         """A point where loops lie, float64 [Z]: the same for the same seed and index."""
         return prior_sample(seed, self.size, index) if self.density is None else self.density.draw(seed, index)
+
+    def between(self, corners: Sequence[npt.ArrayLike], x: float, y: float = 0.0) -> Vector:
+        """A point on the way between two points or on the pad between four, float64 [Z].
+
+        Args:
+            corners: Points [Z]; at ``x`` 0 and 1, and of four at ``y`` 0 and 1, these themselves are met.
+            x: From the first to the second, and from the third to the fourth; 0 to 1.
+            y: From the first pair to the second; 0 to 1.
+        """
+        points = [np.asarray(corner, dtype=np.float64) for corner in corners]
+        return pad(slerp, points, x, y) if self.paths is None else self.paths.between(points, x, y)
 
     def key(self, name: str) -> str:
         """What an attribute of this part is called in the points of the space."""
@@ -120,9 +136,25 @@ def latent_space(manifest: Manifest, output: str = "", family: str = "") -> Late
         for a in manifest.attributes
     }
     density = None if manifest.density is None else mixture_of(manifest.density, size)
+    paths = _paths(manifest.density, size) if manifest.density is not None and manifest.density.leads else None
     own = {name: fader for (part, name), fader in faders.items() if part == output}
     others = {f"{part}/{name}": fader for (part, name), fader in faders.items() if part != output}
-    return LatentSpace(size, tuple(knobs), MappingProxyType(own), density, output, MappingProxyType(others), family)
+    return LatentSpace(
+        size,
+        tuple(knobs),
+        MappingProxyType(own),
+        density,
+        output,
+        MappingProxyType(others),
+        family,
+        paths,
+    )
+
+
+@lru_cache(maxsize=8)
+def _paths(density: Density, size: int) -> Paths:
+    """The ways of a density, which all parts with the model share."""
+    return Paths(mixture_of(density, size))
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -260,22 +292,6 @@ def point_at(space: LatentSpace, z: npt.ArrayLike) -> LatentPoint:
 def prior_sample(seed: int, size: int, index: int = 0) -> Vector:
     """A point of the prior, standard normal [size]: the same for the same seed and index."""
     return normal(seed, Stream.PRIOR, index, size)
-
-
-def slerp(a: npt.ArrayLike, b: npt.ArrayLike, amount: float) -> Vector:
-    """Spherical interpolation from ``a`` (amount 0) to ``b`` (amount 1).
-
-    The angle comes from the normalised vectors, the lengths from the vectors themselves (Shoemake 1985, as
-    MusicVAE uses it). Where no great circle is given (parallel, opposite or zero vectors) it is linear.
-    """
-    start, end = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    lengths = float(np.linalg.norm(start) * np.linalg.norm(end))
-    cosine = float(start @ end) / lengths if lengths > 0 else 1.0
-    angle = float(np.arccos(np.clip(cosine, -1.0, 1.0)))
-    sine = float(np.sin(angle))
-    if sine < 1e-6:
-        return np.asarray((1.0 - amount) * start + amount * end)
-    return np.asarray((np.sin((1.0 - amount) * angle) * start + np.sin(amount * angle) * end) / sine)
 
 
 def _span(attribute: Attribute) -> tuple[float, float] | None:

@@ -10,7 +10,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from autoloops_engine.bundle.manifest import Attribute, Knob
-from autoloops_engine.latent import LatentPoint, latent_space, point_at, prior_sample, slerp
+from autoloops_engine.interpolation import slerp
+from autoloops_engine.latent import LatentPoint, latent_space, point_at, prior_sample
 from autoloops_engine.testing import tiny_manifest
 
 SPACE = latent_space(

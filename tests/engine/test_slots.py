@@ -7,7 +7,8 @@ import numpy as np
 import pytest
 
 from autoloops_engine.errors import UsageError
-from autoloops_engine.latent import latent_space, slerp
+from autoloops_engine.interpolation import slerp
+from autoloops_engine.latent import latent_space
 from autoloops_engine.messages import Adopt, Frozen, Hello, Mute, SetPart
 from autoloops_engine.player.events import Kind
 from autoloops_engine.session.core import Session

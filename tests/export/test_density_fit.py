@@ -4,20 +4,24 @@ from typing import cast
 
 import numpy as np
 import pytest
+from msgspec import structs
 
-from autoloops_engine.density import Mixture
+from autoloops_engine.bundle.density import Density
+from autoloops_engine.density import Mixture, density_of
+from autoloops_engine.errors import UsageError
 from autoloops_engine.inference.decoder import DecodedSteps, Floats, LoopStart, Posterior, Tokens
 from autoloops_engine.inference.views import JointModel
 from autoloops_engine.testing import StubDecoder, tiny_manifest
 from autoloops_export.density import Heard, density_for, fit_density, narrowed, reweighted
 from autoloops_export.evaluation.loops import LoopSet
+from autoloops_export.ways import Ways, compare_ways
 
 
 class Counting(StubDecoder):
     """The first coordinate says how many notes a bar has; encoding reads that off again."""
 
-    def __init__(self) -> None:
-        super().__init__(tiny_manifest(latent_size=2, state_size=1, bars=2))
+    def __init__(self, density: Density | None = None) -> None:
+        super().__init__(structs.replace(tiny_manifest(latent_size=2, state_size=1, bars=2), density=density))
 
     def encode(self, features: Floats) -> Posterior:
         count = (features.argmax(axis=2) >= 2).sum(axis=1) / 2
@@ -108,3 +112,39 @@ def test_many_dimensions_make_a_small_density_that_draws_like_the_points() -> No
     np.testing.assert_allclose(made.std(axis=0), real.std(axis=0), rtol=0.2)
     along = np.linalg.svd(mixing, full_matrices=False)[2][0]
     assert (made @ along).std() == pytest.approx((real @ along).std(), rel=0.15)
+
+
+def even_bars(counts: np.ndarray) -> LoopSet:
+    """Loops of two bars with so many notes in each."""
+    return LoopSet(np.tile(np.where(np.arange(16) < counts[:, None], 40, 0), (1, 2)).astype(np.uint8))
+
+
+def counting(loops: LoopSet) -> Counting:
+    """The model with the density of loops."""
+    return Counting(density_of(density_for(cast("JointModel", Counting()), loops, lambda word: None)))
+
+
+def test_ways_along_the_density_are_taken_where_half_way_on_a_circle_no_loop_lies() -> None:
+    rng = np.random.default_rng(0)
+    train, valid = (even_bars(rng.choice([1, 2, 3, 11, 12, 13], 600)) for _ in range(2))
+    ways = compare_ways(counting(train), valid)
+    assert ways is not None
+    assert ways.circle < 0.6
+    assert ways.led > ways.circle + 0.2
+    assert ways.leads
+
+
+def test_a_circle_that_is_as_good_is_kept() -> None:
+    assert not Ways(circle=0.86, led=0.87).leads
+    assert not Ways(circle=0.87, led=0.80).leads
+
+
+def test_no_ways_are_compared_without_a_full_density() -> None:
+    loops = even_bars(np.full(10, 4))
+    assert compare_ways(Counting(), loops) is None
+
+
+def test_one_held_out_loop_is_too_few() -> None:
+    model = counting(even_bars(np.random.default_rng(0).integers(2, 9, 300)))
+    with pytest.raises(UsageError, match="prepare more tunes"):
+        compare_ways(model, even_bars(np.full(1, 4)))

@@ -29,8 +29,8 @@ def interpolate(
 ) -> None:
     """Write the loops from A to B into a file.
 
-    The points of both files are joined by a great circle; its steps, both ends included, are decoded one after the
-    other. A model that plays several parts reads and writes all of them.
+    The points of both files are joined by the way that a morph takes; its steps, both ends included, are decoded one
+    after the other. A model that plays several parts reads and writes all of them.
     """
     reference = choose_bundles((part,), {part: model} if model else {})[part]
 
@@ -40,7 +40,7 @@ def interpolate(
     from autoloops_engine.bundle.installed import split_reference
     from autoloops_engine.inference.onnx_decoder import open_decoder
     from autoloops_engine.inference.views import views_of
-    from autoloops_engine.latent import slerp
+    from autoloops_engine.latent import latent_space
     from autoloops_engine.notes import Bar
 
     bundle, output = split_reference(reference)
@@ -53,9 +53,10 @@ def interpolate(
         ends.append(encode_loop(decoder, path, output or part))
         for remark in ends[-1].remarks:
             typer.echo(f"{path.name}: {remark}", err=True)
+    space = latent_space(decoder.manifest)
     bars: dict[str, list[Bar]] = {name: [] for name in played}
     for step in range(steps):
-        z = slerp(ends[0].mu, ends[1].mu, step / (steps - 1)).astype("float32")
+        z = space.between((ends[0].mu, ends[1].mu), step / (steps - 1)).astype("float32")
         for name, view in played.items():
             first_id = len(bars[name]) + 1
             bars[name].extend(decode_loop(view, z, first_id, seed=seed, temperature=temperature))

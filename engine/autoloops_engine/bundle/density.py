@@ -23,11 +23,14 @@ class Density(Struct, frozen=True):
         numbers: weights [K], scales [K], means [K, Z], factor [Z, R] and own [Z], in this order and by rows, as
             little-endian float16 (base64 in JSON). Weights need not add up to 1.
         rank: R, less than Z; 0: the factor is [Z, Z], and ``own`` is left out.
+        leads: Whether the ways between two points lead along it, because measurement found them better there than on
+            great circles.
     """
 
     components: Annotated[int, Meta(ge=1, le=4096)]
     numbers: bytes
     rank: Annotated[int, Meta(ge=0, le=4096)] = 0
+    leads: bool = False
 
 
 def sizes_of(density: Density, latent_size: int) -> tuple[int, int, int, int, int]:

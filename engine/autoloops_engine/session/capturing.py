@@ -3,7 +3,7 @@
 from typing import Final
 
 from autoloops_engine.errors import UsageError
-from autoloops_engine.latent import point_at, slerp
+from autoloops_engine.latent import point_at
 from autoloops_engine.session.ear import Phrase, rotated
 from autoloops_engine.session.firing import Fired, when_named
 from autoloops_engine.session.stage import Stage
@@ -61,7 +61,8 @@ def take_up(stage: Stage, phrase: Phrase, z: list[float], now_us: int) -> None:
     if len(z) != point.space.size:
         raise UsageError(f"{part.name} plays another model by now: capture it again.")
     try:
-        taken = point_at(point.space, z if phrase.amount >= 1 else slerp(point.z(), z, phrase.amount))
+        heard = z if phrase.amount >= 1 else point.space.between((point.z(), z), phrase.amount)
+        taken = point_at(point.space, heard)
     except ValueError as error:
         raise UsageError(str(error)) from error
     stage.fired[part.name] = Fired(stage.fired[part.name].count, taken, part.settings.seed)

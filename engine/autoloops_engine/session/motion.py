@@ -13,7 +13,7 @@ from msgspec import Struct
 from msgspec.structs import replace
 
 from autoloops_engine.errors import UsageError
-from autoloops_engine.latent import Vector, slerp
+from autoloops_engine.latent import LatentSpace, Vector
 from autoloops_engine.philox import Stream, normal
 
 # At full speed, how much of a walk is new from one bar to the next.
@@ -70,9 +70,9 @@ class Motion(Struct, frozen=True):
         """The same without pad and glide."""
         return replace(self, base=(), corners=(), glide_from=(), glide_to=())
 
-    def offset(self, size: int, seed: int, song_bar: int) -> Vector | None:
+    def offset(self, space: LatentSpace, seed: int, song_bar: int) -> Vector | None:
         """What is added to the latent point in a song bar, float64 [Z]; None: nothing."""
-        parts = [self._pull(song_bar), self.drift(size, seed, song_bar)]
+        parts = [self._pull(space, song_bar), self.drift(space.size, seed, song_bar)]
         offsets = [part for part in parts if part is not None]
         return np.sum(offsets, axis=0) if offsets else None
 
@@ -116,15 +116,12 @@ class Motion(Struct, frozen=True):
             glide_bars=bars,
         )
 
-    def _pull(self, song_bar: int) -> Vector | None:
+    def _pull(self, space: LatentSpace, song_bar: int) -> Vector | None:
         if self.glide_to:
             share = (song_bar - self.glide_bar + 1) / self.glide_bars
-            target = slerp(self.glide_from, self.glide_to, min(1.0, max(0.0, share)))
-        elif len(self.corners) == 2:
-            target = slerp(*self.corners, self.x)
-        elif len(self.corners) == 4:
-            a, b, c, d = self.corners
-            target = slerp(slerp(a, b, self.x), slerp(c, d, self.x), self.y)
+            target = space.between((self.glide_from, self.glide_to), min(1.0, max(0.0, share)))
+        elif self.corners:
+            target = space.between(self.corners, self.x, self.y)
         else:
             return None
         return np.asarray(target - np.array(self.base))

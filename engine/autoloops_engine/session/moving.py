@@ -137,7 +137,7 @@ def _motion(stage: Stage, part: PartSession) -> Motion:
 def _move(stage: Stage, part: PartSession, motion: Motion, now_us: int) -> None:
     stage.habits[part.name].motion = motion
     settings = part.settings
-    offset = motion.offset(settings.point.space.size, settings.seed, part.next_bar)
+    offset = motion.offset(settings.point.space, settings.seed, part.next_bar)
     stage.change(part, replace(settings, point=carried(settings.point, offset)), now_us)
 
 

@@ -13,8 +13,9 @@ from msgspec import Struct
 
 from autoloops_engine.bundle.manifest import Manifest
 from autoloops_engine.codecs.melody import FIRST_ONSET
+from autoloops_engine.errors import UsageError
 from autoloops_engine.inference.decoder import Decoder, Floats
-from autoloops_engine.latent import latent_space, slerp
+from autoloops_engine.latent import LatentSpace, latent_space
 from autoloops_export.evaluation.distributions import Whole, distributions, identity, is_line, overlaps
 from autoloops_export.evaluation.loops import LoopSet, decode_loops, decode_set, encode_loops, few
 
@@ -114,35 +115,45 @@ def measure_samples(
     new = decode_set(decoder, z, manifest.sampling.temperature, rng)
     say("playing midpoints")
     mu, _ = encode_loops(decoder, some)
-    starts, ends = _pairs(mu, made_up, rng)
-    between = np.stack([slerp(a, b, 0.5) for a, b in zip(starts, ends, strict=True)]).astype(np.float32)
-    midpoints = decode_set(decoder, between, manifest.sampling.temperature, rng)
+    starts, ends = pairs(mu, made_up, rng)
+    between = decode_set(decoder, midpoints(space, starts, ends), manifest.sampling.temperature, rng)
     say("walking between loops")
     paths = few(PATHS, manifest)
-    change, monotone = _paths(decoder, starts[:paths], ends[:paths])
+    change, monotone = _paths(decoder, space, starts[:paths], ends[:paths])
     say("looking for copies and neighbours")
     train = np.asarray(real.train.tokens)
     known = {identity(manifest, row) for row in train}
     return SampleFigures(
         prior_overlap=overlap(new),
-        midpoint_overlap=overlap(midpoints),
+        midpoint_overlap=overlap(between),
         train_overlap=overlap(real.train),
         valid_overlap=overlap(real.valid),
         copies=_copies(manifest, new, known),
         empty=_empty(manifest, new),
-        midpoint_copies=_copies(manifest, midpoints, known),
-        midpoint_empty=_empty(manifest, midpoints),
+        midpoint_copies=_copies(manifest, between, known),
+        midpoint_empty=_empty(manifest, between),
         path_change=change,
         path_monotone=monotone,
         nearest_neighbour=nearest_neighbour(some.tokens[:NEIGHBOUR_LOOPS], train),
     )
 
 
-def _pairs(mu: Floats, count: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
-    """Encodings of two different loops each, so many pairs."""
+def pairs(mu: Floats, count: int, rng: np.random.Generator) -> tuple[Floats, Floats]:
+    """Encodings of two different loops each, so many pairs.
+
+    Raises:
+        UsageError: there are no two loops.
+    """
+    if len(mu) < 2:
+        raise UsageError("Fewer than two loops are held out, too few to measure on: prepare more tunes.")
     first = np.resize(rng.permutation(len(mu)), count)
     second = (first + rng.integers(1, len(mu), count)) % len(mu)
     return mu[first], mu[second]
+
+
+def midpoints(space: LatentSpace, starts: Floats, ends: Floats) -> Floats:
+    """The points half-way between each two, [B, Z]."""
+    return np.stack([space.between((a, b), 0.5) for a, b in zip(starts, ends, strict=True)]).astype(np.float32)
 
 
 def _copies(manifest: Manifest, loops: LoopSet, known: set[bytes]) -> float:
@@ -154,10 +165,10 @@ def _empty(manifest: Manifest, loops: LoopSet) -> float:
     return float((~struck.any(axis=1)).mean())
 
 
-def _paths(decoder: Decoder, starts: Floats, ends: Floats) -> tuple[float, float]:
+def _paths(decoder: Decoder, space: LatentSpace, starts: Floats, ends: Floats) -> tuple[float, float]:
     """Mean share of steps that change from point to point, and the share of moves that do not go back."""
     amounts = np.linspace(0, 1, PATH_STEPS)
-    points = np.stack([[slerp(a, b, t) for t in amounts] for a, b in zip(starts, ends, strict=True)])
+    points = np.stack([[space.between((a, b), t) for t in amounts] for a, b in zip(starts, ends, strict=True)])
     loops = decode_loops(decoder, points.reshape(-1, starts.shape[1]).astype(np.float32))
     paths = loops.reshape(len(starts), PATH_STEPS, -1)
     change = (paths[:, 1:] != paths[:, :-1]).mean()

@@ -54,6 +54,7 @@ from autoloops_export.onnx.parts import PartModel, TorchJoint, joint_graphs, par
 from autoloops_export.onnx.reference import TorchDecoder
 from autoloops_export.onnx.storage import Storage, rounded
 from autoloops_export.touch import fit_touch
+from autoloops_export.ways import compare_ways, led
 
 WEIGHTS: Final = "weights.safetensors"
 
@@ -260,9 +261,14 @@ def _measured(
     decoder = _opened(draft, files)
     parity = _parity(subject, decoder, plan.points, say)
     require_parity(parity)
+    held_out, ways = None, None
     if plan.dataset is not None:
-        draft, decoder = _fitted(draft, files, loops_of(plan.dataset.splits["train"]), say)
-    held_out = None if plan.dataset is None else loops_of(plan.dataset.splits["valid"])
+        draft = _fitted(draft, files, loops_of(plan.dataset.splits["train"]), say)
+        held_out = loops_of(plan.dataset.splits["valid"])
+        say("comparing ways between loops")
+        ways = compare_ways(_opened(draft, files), held_out)
+        draft = draft if ways is None else led(draft, leads=ways.leads)
+        decoder = _opened(draft, files)
     knobs, ranking = rank_knobs(decoder, held_out, progress=say)
     complete, on_data = msgspec.structs.replace(draft, parity=parity, knobs=knobs), None
     if plan.dataset is not None:
@@ -273,13 +279,14 @@ def _measured(
         ranking=ranking,
         decode_ms=decode_ms(decoder),
         on_data=on_data,
+        ways=ways,
         notes=plan.notes,
     )
     return complete, model_card(complete, facts)
 
 
-def _fitted(draft: Manifest, files: Mapping[str, bytes], train: LoopSet, say: Say) -> tuple[Manifest, OnnxDecoder]:
-    """The manifest with what velocities and offsets are played as and with where loops lie, and it opened."""
+def _fitted(draft: Manifest, files: Mapping[str, bytes], train: LoopSet, say: Say) -> Manifest:
+    """The manifest with what velocities and offsets are played as and with where loops lie."""
     say("comparing velocities and timing")
     decoder, outputs = _opened(draft, files), []
     for output, (part, view) in zip(draft.outputs, views_of(decoder).items(), strict=True):
@@ -287,8 +294,7 @@ def _fitted(draft: Manifest, files: Mapping[str, bytes], train: LoopSet, say: Sa
         outputs.append(msgspec.structs.replace(output, played=played))
     draft = msgspec.structs.replace(draft, outputs=tuple(outputs))
     density = density_for(_opened(draft, files), train, say)
-    draft = msgspec.structs.replace(draft, density=density_of(density))
-    return draft, _opened(draft, files)
+    return msgspec.structs.replace(draft, density=density_of(density))
 
 
 def _parity(subject: _Subject, decoder: OnnxDecoder, points: int, say: Say) -> ParityReport:

@@ -14,6 +14,7 @@ from autoloops_export.knobs import KnobReport, Ranking
 from autoloops_export.models.config import CONDUCTED
 from autoloops_export.models.registry import CheckpointCard
 from autoloops_export.onnx.storage import Storage
+from autoloops_export.ways import Ways
 
 # MusicVAE's per-step accuracy, teacher-forced and sampled, as commonly quoted from its paper (arXiv 1803.05428,
 # table 1), by model: for two bars the flat ones, for sixteen the hierarchical ones. It has no bass alone; its melody of
@@ -72,6 +73,7 @@ class CardFacts:
         ranking: How the knobs were chosen.
         decode_ms: Median and 99th percentile of one bar of all parts on one thread, in milliseconds.
         on_data: What was measured on data, by part; None: there were none.
+        ways: What ways between loops were compared; None: great circles were taken unasked.
         notes: What people say of it, in Markdown.
     """
 
@@ -80,6 +82,7 @@ class CardFacts:
     ranking: Ranking
     decode_ms: tuple[float, float]
     on_data: dict[str, DataFacts] | None
+    ways: Ways | None = None
     notes: str = ""
 
 
@@ -93,6 +96,8 @@ def model_card(manifest: Manifest, facts: CardFacts) -> str:
     if facts.notes.strip():
         texts.append(f"## Notes\n\n{facts.notes.strip()}\n")
     texts += [_samples(data.samples, part if several else "") for part, data in on_data.items()]
+    if facts.ways is not None:
+        texts.append(_ways(facts.ways))
     texts.append(_graphs(manifest, facts))
     if on_data:
         texts.append(_knobs(next(iter(on_data.values())).knobs))
@@ -267,6 +272,13 @@ overlap more with the test tunes than these do.
   {samples.midpoint_copies:.1%} and {samples.midpoint_empty:.1%}.
 - On a path of nine points between two test loops {samples.path_change:.1%} of the steps change from point to point;
   {samples.path_monotone:.0%} of the moves do not lead back towards the start.
+"""
+
+
+def _ways(ways: Ways) -> str:
+    taken = "along the density" if ways.leads else "on great circles, which change a loop more evenly"
+    return f"""Morphs lead {taken}: half-way between two validation loops the least overlap with these is
+{ways.circle:.3f} on great circles and {ways.led:.3f} along the density.
 """
 
 
