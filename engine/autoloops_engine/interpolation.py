@@ -46,17 +46,19 @@ def pad(way: Callable[[Vector, Vector, float], Vector], corners: Sequence[Vector
 def slerp(a: npt.ArrayLike, b: npt.ArrayLike, amount: float) -> Vector:
     """Spherical interpolation from ``a`` (amount 0) to ``b`` (amount 1).
 
-    The angle comes from the normalised vectors, the lengths from the vectors themselves (Shoemake 1985, as
-    MusicVAE uses it). Where no great circle is given (parallel, opposite or zero vectors) it is linear.
+    The direction turns evenly (Shoemake, "Animating rotation with quaternion curves", 1985, section 3.3) while the
+    length goes evenly from one to the other: turned as they are, vectors of different lengths that are nearly opposite
+    would lead far out. Where no great circle is given (parallel, opposite or zero vectors) it is linear.
     """
     start, end = np.asarray(a, dtype=np.float64), np.asarray(b, dtype=np.float64)
-    lengths = float(np.linalg.norm(start) * np.linalg.norm(end))
-    cosine = float(start @ end) / lengths if lengths > 0 else 1.0
+    first, last = float(np.linalg.norm(start)), float(np.linalg.norm(end))
+    cosine = float(start @ end) / (first * last) if first * last > 0 else 1.0
     angle = float(np.arccos(np.clip(cosine, -1.0, 1.0)))
     sine = float(np.sin(angle))
     if sine < 1e-6:
-        return np.asarray((1.0 - amount) * start + amount * end)
-    return np.asarray((np.sin((1.0 - amount) * angle) * start + np.sin(amount * angle) * end) / sine)
+        return _line(start, end, amount)
+    turned = np.sin((1.0 - amount) * angle) * (start / first) + np.sin(amount * angle) * (end / last)
+    return np.asarray(((1.0 - amount) * first + amount * last) / sine * turned)
 
 
 class _Moment(NamedTuple):

@@ -144,6 +144,16 @@ def test_slerp_keeps_the_length_and_turns_evenly() -> None:
     np.testing.assert_allclose(np.degrees(np.arctan2(path[:, 1], path[:, 0])), [0, 30, 60, 90])
 
 
+@given(vectors, vectors, positions)
+def test_slerp_is_never_longer_than_the_longer_end(a: list[float], b: list[float], amount: float) -> None:
+    longest = max(np.linalg.norm(a), np.linalg.norm(b))
+    assert np.linalg.norm(slerp(a, b, amount)) <= longest * (1 + 1e-6)
+
+
+def test_nearly_opposite_points_do_not_lead_far_out() -> None:
+    assert np.linalg.norm(slerp([1, 0, 0, 0], [-4, 0.01, 0, 0], 0.5)) == pytest.approx(2.5, rel=1e-4)
+
+
 def test_the_prior_is_standard_normal_and_can_be_had_again() -> None:
     sample = prior_sample(5, 10_000)
     assert abs(sample.mean()) < 0.05
