@@ -171,7 +171,8 @@ def check_rig(probes: Probes, path: Path, parts: Collection[str]) -> Finding:
     if found.problems:
         todo = "Correct these lines; the rest works."
         return fail(name, " ".join(found.problems), todo)
-    return ok(name, f"{len(found.entries)} entries.")
+    count = len(found.entries)
+    return ok(name, f"{count} {'entry' if count == 1 else 'entries'}.")
 
 
 def check_training(probes: Probes) -> Finding:

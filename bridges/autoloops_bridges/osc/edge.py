@@ -31,6 +31,7 @@ SYNC_BURST: Final = 32
 SYNC_INTERVAL_US: Final = 2 * US_PER_MS
 MAX_SYNCS: Final = 16
 MAX_SHOWN_CHARS: Final = 200
+MAX_REASON_CHARS: Final = 500
 _PONG: Final = b"/al/pong"
 
 
@@ -165,7 +166,7 @@ class OscEdge:
 
     def fail(self, address: str, reason: str) -> None:
         """Tell the listeners of something asked for earlier that could not be done."""
-        self.tell("/al/error", address, reason)
+        self.tell("/al/error", address, _short(reason))
 
     def tell(self, address: str, *arguments: codec.Argument) -> None:
         """Tell the listeners something; it leaves with the next ``advance``."""
@@ -300,6 +301,7 @@ class OscEdge:
         self._tell(peer, address, reason, now_us)
 
     def _tell(self, peer: Peer, address: str, reason: str, now_us: int) -> None:
+        reason = _short(reason)
         self._last_refusal = f"{peer[0]}:{peer[1]} {address[:MAX_SHOWN_CHARS]}: {reason}"
         if self._budget.take(peer, now_us):
             self._reply(peer, codec.encode("/al/error", (address[:MAX_SHOWN_CHARS], reason)))
@@ -311,3 +313,9 @@ class OscEdge:
 
     def _to_listeners(self, message: bytes) -> None:
         self._out.extend((message, destination) for destination in self._registry.destinations())
+
+
+def _short(reason: str) -> str:
+    """A reason that quotes what was sent may be as long as a packet; its beginning and its end tell enough."""
+    half = MAX_REASON_CHARS // 2
+    return reason if len(reason) <= MAX_REASON_CHARS else f"{reason[:half]} … {reason[-half:]}"

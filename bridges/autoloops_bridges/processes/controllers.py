@@ -3,11 +3,11 @@
 Everything here is driven by messages and time; the shell carries what ``advance`` answers to the player.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from typing import Final
 
 from autoloops_bridges.control.console import learns
-from autoloops_bridges.control.dispatch import Action
+from autoloops_bridges.control.dispatch import Action, Command
 from autoloops_bridges.control.feedback import Feedback
 from autoloops_bridges.control.learn import Learner, State, Status
 from autoloops_bridges.control.mapping import MidiMap, default_entries
@@ -85,11 +85,21 @@ class Controllers:
 
     def set_up(self, now_us: int) -> None:
         """Set what the rig file wants set before the start."""
-        for command in self._rig.rig.values:
+        self.remarks = (*self.remarks, *self._set(self._rig.rig.values, now_us))
+
+    def joined(self, part: str, now_us: int) -> list[str]:
+        """Set what the rig file wants set of a part that joined in; a sentence for each thing that cannot be."""
+        self._take_parts(self._surface.parts())
+        return self._set([command for command in self._rig.rig.values if command.target.part == part], now_us)
+
+    def _set(self, commands: Iterable[Command], now_us: int) -> list[str]:
+        remarks = []
+        for command in commands:
             try:
                 self._surface.set(command.target, command.values, now_us)
             except AutoLoopsError as error:
-                self.remarks = (*self.remarks, f"The rig file's {command.row.template} cannot be set: {error}")
+                remarks.append(f"The rig file's {command.row.template} cannot be set: {error}")
+        return remarks
 
     def receive(self, came: MidiIn, now_us: int) -> None:
         """Do what a MIDI message asks for."""

@@ -135,6 +135,8 @@ class MainProcess:
 
     def _joined(self, part: LoadedPart, now_us: int) -> None:
         self._archive.joined(part, now_us, self._thinking.budget.total_us)
+        for remark in self._controllers.joined(part.setup.name, now_us):
+            self._view.line(remark)
 
     def _listening(self) -> int:
         return len(self._edge.listeners())

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from autoloops_bridges.control.testing import MemorySurface
 from autoloops_bridges.osc import codec
-from autoloops_bridges.osc.edge import SYNC_BURST, OscEdge
+from autoloops_bridges.osc.edge import MAX_REASON_CHARS, SYNC_BURST, OscEdge
 from autoloops_bridges.osc.errors import ERRORS_PER_S
 from autoloops_bridges.osc.inbox import MAX_FUTURE, MAX_PENDING
 from autoloops_bridges.osc.listeners import Peer
@@ -104,6 +104,14 @@ def test_bytes_that_are_no_osc_are_counted_and_answered() -> None:
     assert (address, told) == ("/al/error", "/")
     assert "not OSC" in str(reason)
     assert stage.edge.counters.malformed == 1
+
+
+def test_a_reason_that_quotes_what_was_sent_is_short() -> None:
+    stage = Stage()
+    [(_, address, (told, reason))] = stage.send(PD, "/al/tempo", "x" * 5_000)
+    assert (address, told) == ("/al/error", "/al/tempo")
+    assert isinstance(reason, str)
+    assert 0 < len(reason) <= MAX_REASON_CHARS + 3
 
 
 def test_errors_to_one_peer_are_bounded_and_the_rest_counted() -> None:

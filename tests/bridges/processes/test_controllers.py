@@ -205,3 +205,15 @@ arguments = ["lead", "melody-2bar", 3]
     # The channel of the newcomer fires it and turns its knobs.
     stage.send(0xB2, 1, 127)
     assert stage.surface.values[Target("knob", "lead", 1)] == (1.0,)
+
+
+def test_what_the_rig_file_wants_set_of_a_part_is_set_when_it_joins_in() -> None:
+    stage = Stage('[set]\n"/al/tempo" = 90\n"/al/lead/knob/2" = 0.75\n"/al/lead/attr/glory" = 0.5\n')
+    stage.controllers.set_up(0)
+    stage.surface.set(Target("tempo"), (100.0,), 0)
+    stage.surface.join("lead", 3)
+    (remark,) = stage.controllers.joined("lead", 0)
+    assert "/al/PART/attr/NAME" in remark
+    assert stage.surface.values[Target("knob", "lead", 2)] == (0.75,)
+    # What is set of others stays as the performer has it.
+    assert stage.surface.values[Target("tempo")] == (100.0,)
