@@ -98,7 +98,7 @@ def read_rig_options(path: Path, parts: tuple[str, ...], asked_models: Collectio
             try:
                 find_bundle(split_reference(part.model)[0])
             except BundleError as error:
-                remarks.append(f"Line {part.line}: {error}")
+                remarks.append(f"{path.name}: Line {part.line}: {error}")
             else:
                 models[name] = part.model
         if part.waits and name not in parts:
@@ -106,7 +106,7 @@ def read_rig_options(path: Path, parts: tuple[str, ...], asked_models: Collectio
         if name in models or name in asked_models or usual_bundle(name) in installed_bundles():
             playable.append(name)
         elif not parts:
-            remarks.append(f"Line {part.line}: the part {name} is left out for want of a model.")
+            remarks.append(f"{path.name}: Line {part.line}: the part {name} is left out for want of a model.")
     names = parts or tuple(playable) or default_parts()
     channels = {name: part.channel for name, part in rig.parts.items() if part.channel and name in names}
     models = {name: model for name, model in models.items() if name in names}

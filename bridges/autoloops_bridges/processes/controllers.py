@@ -4,6 +4,7 @@ Everything here is driven by messages and time; the shell carries what ``advance
 """
 
 from collections.abc import Callable, Iterable
+from pathlib import Path
 from typing import Final
 
 from autoloops_bridges.control.console import learns
@@ -56,7 +57,8 @@ class Controllers:
         self._channels = dict(options.channels)
         self._rig = RigText(options.rig_file, options.rig, options.parts, self._remap)
         self.learner = Learner(self._rig, tell)
-        self.remarks = (*options.remarks, *self._rig.rig.problems)
+        name = Path(options.rig_file).name if options.rig_file else "The rig"
+        self.remarks = (*options.remarks, *(f"{name}: {problem}" for problem in self._rig.rig.problems))
         self._remap()
 
     @property
