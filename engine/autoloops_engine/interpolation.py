@@ -26,8 +26,10 @@ FIRST: Final = 0.15
 LAST: Final = np.pi / 2 - 0.05
 # Steps of Heun's method. Twenty come no nearer to the distributions of real loops (docs/models.md).
 STEPS: Final = 6
-# Ends of ways that are remembered: sixteen parts with four corners each.
-REMEMBERED: Final = 64
+# Ends of ways that are remembered: as many parts as there may be, with four corners each.
+REMEMBERED: Final = 4 * 64
+# Variance, and share of its mean variance, that a density has everywhere, however narrow it says that it is.
+LEAST_VARIANCE: Final = 1e-6
 
 
 def pad(way: Callable[[Vector, Vector, float], Vector], corners: Sequence[Vector], x: float, y: float = 0.0) -> Vector:
@@ -96,7 +98,9 @@ class Paths:
         self._centre: Vector = weights @ mixture.means
         around = mixture.means - self._centre
         # Coordinates in which the whole mixture is as wide everywhere and the shape of its components has axes.
-        whole = np.linalg.cholesky(shape * (weights @ scales**2) + (around.T * weights) @ around)
+        spread = shape * (weights @ scales**2) + (around.T * weights) @ around
+        least = LEAST_VARIANCE * (1 + np.trace(spread) / len(spread))
+        whole = np.linalg.cholesky(spread + least * np.eye(len(spread)))
         evened = np.linalg.solve(whole, np.linalg.solve(whole, shape).T)
         variances, axes = np.linalg.eigh(evened)
         self._there: Vector = axes.T @ np.linalg.inv(whole)

@@ -40,15 +40,15 @@ def compare_ways(decoder: Decoder, held_out: LoopSet, seed: int = 0) -> Ways | N
 
     Args:
         decoder: The bundle, opened.
-        held_out: Loops that the model has not learnt and that are not those to test on; at least two.
+        held_out: Loops that the model has not learnt and that are not those to test on.
         seed: Of everything that is random here.
 
     Returns:
-        The figures; None where several parts share the point, and where the shape of the density is a narrow one, as
-        that of long loops is: it says too little of where loops lie.
+        The figures; None where several parts share the point, where there are no two loops to compare with, and where
+        the shape of the density is a narrow one, as that of long loops is: it says too little of where loops lie.
     """
     manifest = decoder.manifest
-    if manifest.density is None or manifest.density.rank or len(manifest.outputs) > 1:
+    if manifest.density is None or manifest.density.rank or len(manifest.outputs) > 1 or len(held_out.tokens) < 2:
         return None
     rng = np.random.default_rng(seed)
     some = held_out.sample(rng, MOST_LOOPS)

@@ -108,6 +108,15 @@ def test_points_where_no_loop_ever_was_are_no_trouble() -> None:
         np.testing.assert_allclose(paths.between((far, far), amount), far, rtol=1e-4)
 
 
+@pytest.mark.parametrize("factor", [np.zeros((Z, Z)), np.diag([1.0, 1, 0, 1])], ids=["none", "flat"])
+@pytest.mark.parametrize("count", [1, 2])
+def test_a_density_without_extent_is_no_trouble(factor: Vector, count: int) -> None:
+    paths = Paths(Mixture(np.ones(count), np.zeros(count), np.arange(count * Z, dtype=float).reshape(count, Z), factor))
+    for amount, expected in ((0.0, np.ones(Z)), (1.0, np.zeros(Z))):
+        np.testing.assert_allclose(paths.between((np.ones(Z), np.zeros(Z)), amount), expected, atol=1e-3)
+    assert np.isfinite(paths.between((np.ones(Z), np.zeros(Z)), 0.5)).all()
+
+
 def test_a_bundle_says_which_ways_its_space_has() -> None:
     density = density_of(APART)
     # One of each component.

@@ -217,6 +217,17 @@ def test_undo_takes_a_part_back_that_joined_in_and_redo_brings_it_again() -> Non
     assert bars(joined, "lead")[6] == "fresh"
 
 
+def test_what_is_set_of_a_part_as_it_joins_in_is_no_step_of_its_own() -> None:
+    joined, _ = playing()
+    before = values(joined.session)
+    join(joined, "lead")
+    for name, value in (("temperature", 0.5), ("transpose", 3), ("temperature", 0.7)):
+        joined.session.set(Target(name, "lead"), (value,), joined.now_us)
+    assert joined.session.get(Target("temperature", "lead")) == (0.7,)
+    act(joined, "undo")
+    assert values(joined.session) == before
+
+
 def test_what_undo_can_bring_back_is_remembered_until_a_model_is_swapped() -> None:
     joined, _ = playing()
     gone = joined.session.cast()[1]

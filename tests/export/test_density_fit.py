@@ -8,7 +8,6 @@ from msgspec import structs
 
 from autoloops_engine.bundle.density import Density
 from autoloops_engine.density import Mixture, density_of
-from autoloops_engine.errors import UsageError
 from autoloops_engine.inference.decoder import DecodedSteps, Floats, LoopStart, Posterior, Tokens
 from autoloops_engine.inference.views import JointModel
 from autoloops_engine.testing import StubDecoder, tiny_manifest
@@ -139,12 +138,7 @@ def test_a_circle_that_is_as_good_is_kept() -> None:
     assert not Ways(circle=0.87, led=0.80).leads
 
 
-def test_no_ways_are_compared_without_a_full_density() -> None:
+def test_no_ways_are_compared_without_a_full_density_or_without_loops() -> None:
     loops = even_bars(np.full(10, 4))
     assert compare_ways(Counting(), loops) is None
-
-
-def test_one_held_out_loop_is_too_few() -> None:
-    model = counting(even_bars(np.random.default_rng(0).integers(2, 9, 300)))
-    with pytest.raises(UsageError, match="prepare more tunes"):
-        compare_ways(model, even_bars(np.full(1, 4)))
+    assert compare_ways(counting(loops), even_bars(np.full(1, 4))) is None

@@ -73,6 +73,8 @@ def test_when_main_dies_no_bar_is_silent_and_the_session_goes_on(number: int) ->
     assert set(began[:-1]) <= sounded
     assert max(answers_s) <= 3.0
     assert not any("Traceback" in line for line in engine.said)
+    cause = "SIGKILL ended it" if number == signal.SIGKILL else "it had stood still for "
+    assert sum(f"The main process was replaced ({cause}" in line for line in engine.said) == DEATHS
 
 
 @pytest.mark.timeout(120 + 10 * DEATHS)

@@ -317,5 +317,5 @@ class OscEdge:
 
 def _short(reason: str) -> str:
     """A reason that quotes what was sent may be as long as a packet; its beginning and its end tell enough."""
-    half = MAX_REASON_CHARS // 2
+    half = MAX_REASON_CHARS // 2 - len(" … ")
     return reason if len(reason) <= MAX_REASON_CHARS else f"{reason[:half]} … {reason[-half:]}"

@@ -57,8 +57,8 @@ class Controllers:
         self._channels = dict(options.channels)
         self._rig = RigText(options.rig_file, options.rig, options.parts, self._remap)
         self.learner = Learner(self._rig, tell)
-        name = Path(options.rig_file).name if options.rig_file else "The rig"
-        self.remarks = (*options.remarks, *(f"{name}: {problem}" for problem in self._rig.rig.problems))
+        self._name = Path(options.rig_file).name if options.rig_file else "The rig"
+        self.remarks = (*options.remarks, *(f"{self._name}: {problem}" for problem in self._rig.rig.problems))
         self._remap()
 
     @property
@@ -100,7 +100,7 @@ class Controllers:
             try:
                 self._surface.set(command.target, command.values, now_us)
             except AutoLoopsError as error:
-                remarks.append(f"The rig file's {command.row.template} cannot be set: {error}")
+                remarks.append(f"{self._name}: {command.row.template} cannot be set: {error}")
         return remarks
 
     def receive(self, came: MidiIn, now_us: int) -> None:

@@ -49,33 +49,31 @@ class _Record:
         self._memory = memory
         self._places = (at, at + size)
         self._room = size - _HEAD.size
+        self._sequences = [self._at(place)[0] for place in self._places]
 
     def write(self, payload: bytes) -> bool:
         """Replace what is there; False when it is too long."""
         if len(payload) > self._room:
             return False
-        sequences = [self._sequence(place) for place in self._places]
-        older = sequences.index(min(sequences))
-        place = self._places[older]
+        older = self._sequences.index(min(self._sequences))
+        place, sequence = self._places[older], max(self._sequences) + 1
         self._memory[place : place + _HEAD.size] = bytes(_HEAD.size)
         self._memory[place + _HEAD.size : place + _HEAD.size + len(payload)] = payload
-        head = (max(sequences) + 1, len(payload))
+        head = (sequence, len(payload))
         self._memory[place : place + _HEAD.size] = _HEAD.pack(*head, _checksum(*head, payload))
+        self._sequences[older] = sequence
         return True
 
     def read(self) -> bytes:
         """The newest whole payload; empty when there is none."""
-        newest = (0, b"")
-        for place in self._places:
-            sequence, length, checksum = _HEAD.unpack_from(self._memory, place)
-            payload = self._memory[place + _HEAD.size : place + _HEAD.size + min(length, self._room)]
-            if sequence > newest[0] and _checksum(sequence, length, payload) == checksum:
-                newest = (sequence, payload)
-        return newest[1]
+        return max(self._at(place) for place in self._places)[1]
 
-    def _sequence(self, place: int) -> int:
-        sequence, _, _ = _HEAD.unpack_from(self._memory, place)
-        return int(sequence)
+    def _at(self, place: int) -> tuple[int, bytes]:
+        """Sequence number and payload at a place; 0 and nothing where there is no whole one."""
+        sequence, length, checksum = _HEAD.unpack_from(self._memory, place)
+        payload = self._memory[place + _HEAD.size : place + _HEAD.size + min(length, self._room)]
+        whole = _checksum(sequence, length, payload) == checksum
+        return (sequence, payload) if whole else (0, b"")
 
 
 class Shared:

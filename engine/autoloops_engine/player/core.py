@@ -63,6 +63,7 @@ class Player:
         now_us: The present monotonic time.
         generation: 0 for the first player; a later one says hello and then nothing, and hears nothing, before it is
             told what to adopt.
+        cause: Why the one before it ended, as a clause.
     """
 
     def __init__(self, tempo_bpm: float, now_us: int, generation: int = 0, cause: str = "") -> None:

@@ -23,6 +23,8 @@ from autoloops_engine.units import US_PER_S
 MAX_STEPS: Final = 256
 # Values of one control that follow each other within this time are one movement.
 PAUSE_US: Final = US_PER_S
+# What the step is called in which a part joins in.
+_JOIN: Final = "join"
 # What cannot be undone: it has sounded, or is no change, or takes time of its own.
 _PASSING: Final = frozenset(
     {
@@ -66,14 +68,14 @@ class Undo:
 
     def before(self, stage: Stage, target: Target, now_us: int) -> "_Snapshot | None":
         """What is, before a control is moved; None when there is nothing to go back to."""
-        going_on = self._last is not None and self._last[0] == target and now_us - self._last[1] < PAUSE_US
-        return None if target.name in _PASSING or going_on else _snapshot(stage)
+        return None if target.name in _PASSING or self._goes_on(target, now_us) else _snapshot(stage)
 
     def done(self, snapshot: "_Snapshot | None", target: Target, now_us: int) -> None:
         """A control was moved, and that worked."""
         if target.name in _PASSING:
             return
-        self._last = (target, now_us)
+        if not self._joins(target, now_us):
+            self._last = (target, now_us)
         self._future.clear()
         if snapshot is not None:
             self._past.append(snapshot)
@@ -104,7 +106,7 @@ class Undo:
         """A part joins in, which is a step of its own."""
         before = _snapshot(stage)
         join(stage, setup, now_us)
-        self.done(before, Target("parts", setup.name), now_us)
+        self.done(before, Target(_JOIN, setup.name), now_us)
 
     def setups(self) -> list[PartSetup]:
         """What the parts of every step were set up with."""
@@ -115,6 +117,17 @@ class Undo:
         self._past.clear()
         self._future.clear()
         self._last = None
+
+    def _goes_on(self, target: Target, now_us: int) -> bool:
+        """Whether the last step goes on: the same control moves, or what just joined in is set up."""
+        if self._last is None:
+            return False
+        last, at_us = self._last
+        return self._joins(target, now_us) or (last == target and now_us - at_us < PAUSE_US)
+
+    def _joins(self, target: Target, now_us: int) -> bool:
+        """Whether this very moment a part joined in, and what is set belongs to that."""
+        return self._last == (Target(_JOIN, target.part), now_us)
 
     def _go(self, stage: Stage, to: _Snapshot, now_us: int) -> None:
         self._last = None

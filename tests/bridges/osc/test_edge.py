@@ -111,7 +111,7 @@ def test_a_reason_that_quotes_what_was_sent_is_short() -> None:
     [(_, address, (told, reason))] = stage.send(PD, "/al/tempo", "x" * 5_000)
     assert (address, told) == ("/al/error", "/al/tempo")
     assert isinstance(reason, str)
-    assert 0 < len(reason) <= MAX_REASON_CHARS + 3
+    assert 0 < len(reason) <= MAX_REASON_CHARS
 
 
 def test_errors_to_one_peer_are_bounded_and_the_rest_counted() -> None:
