@@ -9,25 +9,32 @@ from autoloops_engine.bundle.manifest import Manifest
 from autoloops_engine.inference.decoder import Decoder
 from autoloops_engine.latent import LatentSpace, latent_space
 from autoloops_export.evaluation.distributions import distributions, overlaps
-from autoloops_export.evaluation.loops import LoopSet, decode_set, encode_loops
+from autoloops_export.evaluation.loops import LoopSet, decode_loops, decode_set, encode_loops
 from autoloops_export.evaluation.samples import midpoints, pairs
 
 MOST_LOOPS: Final = 3_000
 MIDPOINTS: Final = 4_000
+WALKED: Final = 100
+POINTS: Final = 17
 # Great circles change a loop more evenly: what is to replace them has to gain more than chance would.
 LEAST_GAIN: Final = 0.02
 
 
 class Ways(NamedTuple):
-    """Least overlap of loops half-way between two held-out loops with held-out loops.
+    """Great circles and the ways along the density, compared on held-out loops.
 
     Attributes:
-        circle: On great circles.
-        led: On the ways along the density.
+        circle: Least overlap of loops half-way between two held-out loops with held-out loops, on great circles.
+        led: The same on the ways along the density.
+        circle_leap: The largest share of a loop's steps that change from one to the next of so many points on the way,
+            mean over ways, on great circles.
+        led_leap: The same on the ways along the density.
     """
 
     circle: float
     led: float
+    circle_leap: float = 0.0
+    led_leap: float = 0.0
 
     @property
     def leads(self) -> bool:
@@ -59,7 +66,15 @@ def compare_ways(decoder: Decoder, held_out: LoopSet, seed: int = 0) -> Ways | N
         loops = decode_set(decoder, midpoints(space, starts, ends), manifest.sampling.temperature, rng)
         return min(overlaps(wanted, distributions(manifest, loops)).values())
 
-    return Ways(least(latent_space(led(manifest, leads=False))), least(latent_space(led(manifest, leads=True))))
+    def leap(space: LatentSpace) -> float:
+        some = list(zip(starts[:WALKED], ends[:WALKED], strict=True))
+        points = np.array([[space.between(pair, amount) for amount in np.linspace(0, 1, POINTS)] for pair in some])
+        loops = decode_loops(decoder, points.reshape(-1, points.shape[2]).astype(np.float32))
+        paths = loops.reshape(len(some), POINTS, -1)
+        return float((paths[:, 1:] != paths[:, :-1]).mean(axis=2).max(axis=1).mean())
+
+    circle, along = (latent_space(led(manifest, leads=leads)) for leads in (False, True))
+    return Ways(least(circle), least(along), leap(circle), leap(along))
 
 
 def led(manifest: Manifest, *, leads: bool) -> Manifest:

@@ -132,8 +132,11 @@ def test_the_bundle_says_where_its_loops_lie(bundle: Path) -> None:
     manifest = load_bundle(bundle).manifest
     assert manifest.density is not None
     assert manifest.density.components == 1
+    card = read_file(bundle, "MODEL_CARD.md").decode()
     for title in ("new loops", "real: training loops", "## Knobs"):
-        assert title in read_file(bundle, "MODEL_CARD.md").decode()
+        assert title in card
+    assert ("Morphs lead along the density" in card) is manifest.density.leads
+    assert ("Morphs lead on great circles" in card) is not manifest.density.leads
 
 
 def test_notes_that_cannot_be_read_are_refused_before_any_work(checkpoint: Path, data: Path, tmp_path: Path) -> None:

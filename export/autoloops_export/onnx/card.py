@@ -14,7 +14,7 @@ from autoloops_export.knobs import KnobReport, Ranking
 from autoloops_export.models.config import CONDUCTED
 from autoloops_export.models.registry import CheckpointCard
 from autoloops_export.onnx.storage import Storage
-from autoloops_export.ways import Ways
+from autoloops_export.ways import POINTS, Ways
 
 # MusicVAE's per-step accuracy, teacher-forced and sampled, as commonly quoted from its paper (arXiv 1803.05428,
 # table 1), by model: for two bars the flat ones, for sixteen the hierarchical ones. It has no bass alone; its melody of
@@ -278,7 +278,9 @@ overlap more with the test tunes than these do.
 def _ways(ways: Ways) -> str:
     taken = "along the density" if ways.leads else "on great circles, which change a loop more evenly"
     return f"""Morphs lead {taken}: half-way between two validation loops the least overlap with these is
-{ways.circle:.3f} on great circles and {ways.led:.3f} along the density.
+{ways.circle:.3f} on great circles and {ways.led:.3f} along the density. The largest change from one to the next of
+{POINTS} points on the way is {ways.circle_leap:.1%} of the steps on great circles and {ways.led_leap:.1%} along the
+density.
 """
 
 
