@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from typing import Final, NamedTuple
 
 from autoloops_bridges.control.relative import Encoding, Guess, guess
-from autoloops_bridges.midi.parse import ControlEvent, Source
+from autoloops_bridges.midi.parse import NUMBERLESS, ControlEvent, Source
 from autoloops_engine.units import US_PER_MS
 
 # A gesture is over after such a rest, or when it has lasted long enough.
@@ -44,7 +44,7 @@ class Control(NamedTuple):
 
     def __str__(self) -> str:
         event = self.example
-        number = "" if event.source in {Source.PITCHBEND, Source.PRESSURE} else f" {event.number}"
+        number = "" if event.source in NUMBERLESS else f" {event.number}"
         return f"{event.source.value}{number} on channel {event.channel} of {event.port}"
 
 

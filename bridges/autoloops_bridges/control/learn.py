@@ -10,15 +10,18 @@ from collections.abc import Callable, Sequence
 from enum import Enum
 from typing import Final, NamedTuple, Protocol
 
+from autoloops_bridges.control.conflicts import Held, held
 from autoloops_bridges.control.dispatch import Refusal, Router
 from autoloops_bridges.control.gesture import Control, Gesture
 from autoloops_bridges.control.map_table import moved_argument
+from autoloops_bridges.control.map_writing import table_of
+from autoloops_bridges.control.mapping import MapEntry
 from autoloops_bridges.control.relative import Encoding
 from autoloops_bridges.control.rig import Rig
 from autoloops_bridges.control.rig_edit import Table, with_added, with_replaced, without
 from autoloops_bridges.control.rows import Argument, Kind, Row, Type
 from autoloops_bridges.midi.names import NONE
-from autoloops_bridges.midi.parse import ControlEvent, Source
+from autoloops_bridges.midi.parse import NUMBERLESS, ControlEvent
 from autoloops_engine.errors import UsageError
 from autoloops_engine.session.surface import Value
 from autoloops_engine.units import US_PER_S
@@ -78,13 +81,13 @@ class Map(Protocol):
 
 
 class _Lesson(NamedTuple):
-    """What is being learnt: the target, and once it is known, the control and the entries in its way."""
+    """What is being learnt: the target, and once it is known, the control and what is in its way."""
 
     address: str
     arguments: tuple[Value, ...]
     row: Row
     control: Control | None = None
-    lines: tuple[int, ...] = ()
+    in_way: Held = Held()
 
 
 class Learner:
@@ -95,11 +98,15 @@ class Learner:
     Args:
         rig: Where mappings are kept.
         tell: Called with each step.
+        defaults: Answers the default mapping in use.
     """
 
-    def __init__(self, rig: Map, tell: Callable[[Status], None]) -> None:
+    def __init__(
+        self, rig: Map, tell: Callable[[Status], None], defaults: Callable[[], Sequence[MapEntry]] = tuple
+    ) -> None:
         self._map = rig
         self._tell = tell
+        self._defaults = defaults
         self._router = Router()
         self._waiting_for_target = False
         self._lesson: _Lesson | None = None
@@ -161,9 +168,12 @@ class Learner:
             UsageError: there is no conflict.
         """
         lesson = self._lesson
-        if lesson is None or not lesson.lines:
+        if lesson is None or lesson.control is None:
             raise UsageError("There is no conflict to settle; /al/learn begins.")
-        self._write(lesson, lesson.lines if replace else ())
+        if replace:
+            self._write(lesson, lesson.in_way.own)
+        else:
+            self._write(lesson, copied=lesson.in_way.behind)
 
     def cancel(self) -> None:
         """Learn nothing.
@@ -230,29 +240,32 @@ class Learner:
         """It is clear which control was moved."""
         assert self._lesson is not None
         self._map.refresh()
-        event = control.example
-        held = [entry for entry in self._map.rig.entries if entry.matches(event)]
-        same = [entry for entry in held if entry.target == self._lesson.address]
-        others = [entry for entry in held if entry not in same]
-        lines = tuple(entry.line for entry in (same or others))
-        self._lesson = self._lesson._replace(control=control, lines=lines)
-        if same or not others:
-            self._write(self._lesson, lines)
+        same, others = held(control.example, self._map.rig, self._defaults()).split(self._lesson.address)
+        self._lesson = self._lesson._replace(control=control, in_way=others)
+        if same.words or not others.words:
+            # It was learnt before, perhaps beside others: those stay.
+            self._write(self._lesson, same.own, others.behind)
             return
         self._until_us = now_us + PATIENCE_US
-        targets = " and ".join(entry.target for entry in others)
         self._say(
             State.CONFLICT,
-            f"It has {targets} already: /al/learn/replace puts the new one in its place, /al/learn/both keeps both.",
+            f"It has {others.words} already: /al/learn/replace puts the new one in its place, /al/learn/both keeps "
+            "both.",
         )
 
-    def _write(self, lesson: _Lesson, replaced: Sequence[int]) -> None:
+    def _write(self, lesson: _Lesson, replaced: Sequence[MapEntry] = (), copied: Sequence[MapEntry] = ()) -> None:
+        """Keep what was learnt in place of some entries of the file, and with it what it would silence elsewhere."""
         assert lesson.control is not None
-        table = _table(lesson.address, lesson.arguments, lesson.row, lesson.control, self._map.rig)
-        text = self._map.text
-        remark = self._change(with_replaced(text, replaced, table) if replaced else with_added(text, table))
+        rig, text = self._map.rig, self._map.text
+        table = _table(lesson.address, lesson.arguments, lesson.row, lesson.control, rig)
+        for entry in copied:
+            text = with_added(text, table_of(entry, rig.takeover, self._router))
+        lines = [entry.line for entry in replaced]
+        remark = self._change(with_replaced(text, lines, table) if lines else with_added(text, table))
         unsure = "" if lesson.control.encoding.sure else "It was turned one way only: if it jumps, learn it again."
-        self._say(State.LEARNED, _joined("Learnt.", unsure, remark))
+        shared = " and ".join(entry.target for entry in lesson.in_way.shared)
+        lost = f"Until now it had {shared} by default, as the other notes still have." if shared else ""
+        self._say(State.LEARNED, _joined("Learnt.", lost, unsure, remark))
         self._stop()
 
     def _change(self, text: str) -> str:
@@ -303,7 +316,7 @@ def _table(address: str, arguments: Sequence[Value], row: Row, control: Control,
     """The table of a rig file that leads from a control to an address."""
     event = control.example
     table: Table = {"source": event.source.value, "channel": event.channel}
-    if event.source not in {Source.PITCHBEND, Source.PRESSURE}:
+    if event.source not in NUMBERLESS:
         table["number"] = event.number
     port = next((port for port in rig.ports if port.name == event.port), None)
     if port is not None:

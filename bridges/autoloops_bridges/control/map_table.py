@@ -124,6 +124,11 @@ def _check_source(table: TomlTable, written: MapTable) -> None:
         raise table.bad(f"an encoder sends a cc, not a {written.source}", "encoder")
 
 
+def top_value(source: str) -> int:
+    """The greatest value of a kind of control, by its word in a rig file."""
+    return _TOP_VALUE.get(source, 127)
+
+
 def moved_argument(row: Row, arguments: tuple[Value, ...]) -> Argument | None:
     """The argument of ``row`` that takes the value of the control; none: there is none."""
     at = arguments.index(PLACE) if PLACE in arguments else 0
@@ -197,7 +202,7 @@ def _light(table: TomlTable, written: MapTable, row: Row, known: Known, router: 
     numberless = source in {"pitchbend", "pressure"}
     if channel is None or (number is None and not numberless):
         raise table.bad("feedback needs a `channel` and a `number`", "feedback")
-    top = _TOP_VALUE.get(source, 127)
+    top = top_value(source)
     ends = (0 if asked.off is None else asked.off), (top if asked.on is None else asked.on)
     if not all(0 <= end <= top for end in ends):
         raise table.bad(f"`off` and `on` of feedback lie within 0 and {top}", "feedback")

@@ -3,13 +3,14 @@
 Each entry leads from one source to one address of the vocabulary; several entries may share a source or a target.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
 from autoloops_bridges.control.alike import alike
 from autoloops_bridges.control.curves import Scale
 from autoloops_bridges.control.dispatch import Action, Command, Refusal, Router
+from autoloops_bridges.control.halves import faces
 from autoloops_bridges.control.relative import Encoding, steps_of
 from autoloops_bridges.control.rows import Kind, Type
 from autoloops_bridges.control.takeover import Follower, Takeover
@@ -104,6 +105,12 @@ class MapEntry:
         return bool(self.button) or (bool(self.arguments) and PLACE not in self.arguments)
 
 
+def knows(entries: Iterable[MapEntry], event: ControlEvent) -> bool:
+    """Whether any of these entries is for the control that sent ``event``, in whichever form it comes."""
+    both = faces(event)
+    return any(entry.matches(face) for entry in entries for face in both)
+
+
 def default_entries(channels: Mapping[str, int], takeover: Takeover = Takeover.JUMP) -> list[MapEntry]:
     """What moves what without a rig file: notes fire parts, CC 1 to 30 turn their knobs.
 
@@ -143,7 +150,7 @@ class MidiMap:
     """
 
     def __init__(self, layers: Sequence[Sequence[MapEntry]], present: Present, former: "MidiMap | None" = None) -> None:
-        """A source that one layer knows does not reach the layers behind it.
+        """A source that one layer knows, itself or as half of a 14-bit one, does not reach the layers behind it.
 
         Args:
             layers: The performer's own entries, those of presets, the default ones.
@@ -180,8 +187,8 @@ class MidiMap:
         if key not in self._leading:
             if len(self._leading) >= MAX_KNOWN_SOURCES:
                 self._leading.clear()
-            layers = ([mapped for mapped in layer if mapped.entry.matches(event)] for layer in self._layers)
-            self._leading[key] = next((layer for layer in layers if layer), [])
+            knowing = (layer for layer in self._layers if knows((mapped.entry for mapped in layer), event))
+            self._leading[key] = [mapped for mapped in next(knowing, ()) if mapped.entry.matches(event)]
         return self._leading[key]
 
     def _press(self, event: ControlEvent) -> bool | None:

@@ -45,9 +45,18 @@ def without(text: str, lines: Collection[int]) -> str:
 def _written(table: Table) -> str:
     document = tomlkit.document()
     array = tomlkit.aot()
-    array.append(tomlkit.item(table))
+    array.append(tomlkit.item({key: _in_line(value) for key, value in table.items()}))
     document.append(MAP, array)
     return tomlkit.dumps(document)
+
+
+def _in_line(value: object) -> object:
+    """A table within a table as one line: a header of its own would be cut off from it."""
+    if not isinstance(value, dict):
+        return value
+    inline = tomlkit.inline_table()
+    inline.update(value)
+    return inline
 
 
 def _rewritten(part: TomlTable, table: Table) -> str:

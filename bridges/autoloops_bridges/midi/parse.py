@@ -24,6 +24,10 @@ class Source(Enum):
     OTHER = "other"
 
 
+# Of these a channel has one.
+NUMBERLESS: Final = frozenset({Source.PITCHBEND, Source.PRESSURE})
+
+
 class ControlEvent(NamedTuple):
     """One move of a controller.
 

@@ -11,7 +11,7 @@ from autoloops_bridges.control.console import learns
 from autoloops_bridges.control.dispatch import Action, Command
 from autoloops_bridges.control.feedback import Feedback
 from autoloops_bridges.control.learn import Learner, State, Status
-from autoloops_bridges.control.mapping import MidiMap, default_entries
+from autoloops_bridges.control.mapping import MapEntry, MidiMap, default_entries
 from autoloops_bridges.control.rig import RigPart
 from autoloops_bridges.midi.controls import ControlDecoder
 from autoloops_bridges.midi.parse import ControlEvent, Source
@@ -56,7 +56,8 @@ class Controllers:
         self._arrivals: dict[str, int] = {}
         self._channels = dict(options.channels)
         self._rig = RigText(options.rig_file, options.rig, options.parts, self._remap)
-        self.learner = Learner(self._rig, tell)
+        self._defaults: list[MapEntry] = []
+        self.learner = Learner(self._rig, tell, lambda: self._defaults)
         self._name = Path(options.rig_file).name if options.rig_file else "The rig"
         self.remarks = (*options.remarks, *(f"{self._name}: {problem}" for problem in self._rig.rig.problems))
         self._remap()
@@ -165,6 +166,7 @@ class Controllers:
         defaults = default_entries(channels, rig.takeover) if rig.defaults else []
         if self._listens:
             defaults = [entry for entry in defaults if entry.source is not Source.NOTE]
+        self._defaults = defaults
         self._map = MidiMap((rig.entries, rig.presets, defaults), self._present, self._map)
         self._feedback = Feedback((*rig.entries, *rig.presets), self._present)
         for name in self._arrivals:

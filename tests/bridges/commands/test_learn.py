@@ -113,15 +113,15 @@ def until(done: Callable[[], bool]) -> None:
 
 
 def test_a_control_is_learnt_kept_and_forgotten(engine: Engine, rig: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    engine.ready = moves(engine, 30)
+    engine.ready = moves(engine, 50)
     assert learn(engine, "/al/bass/knob/7") == 0
     out = capsys.readouterr().out
     assert "Move the control" in out
-    assert "/al/bass/knob/7 (cc 30 on channel 1 of keys): Learnt." in out
+    assert "/al/bass/knob/7 (cc 50 on channel 1 of keys): Learnt." in out
     until(lambda: "/al/bass/knob/7" in rig.read_text(encoding="utf-8"))
     assert rig.read_text(encoding="utf-8").startswith(RIG)
     for value in (64, 127):
-        engine.midi.put(bytes((0xB0, 30, value)))
+        engine.midi.put(bytes((0xB0, 50, value)))
     until(lambda: engine.surface.values[Target("knob", "bass", 7)] == (1.0,))
     assert learn(engine, "--forget", "/al/bass/knob/7") == 0
     until(lambda: "/al/bass/knob/7" not in rig.read_text(encoding="utf-8"))
@@ -144,6 +144,21 @@ def test_a_conflict_changes_nothing_unless_it_is_said_how(
     until(lambda: "/al/bass/knob/8" in rig.read_text(encoding="utf-8"))
     assert "/al/tempo" not in rig.read_text(encoding="utf-8")
     assert rig.read_text(encoding="utf-8").startswith("# mine\n")
+
+
+def test_what_a_control_has_by_default_is_shown_and_kept_beside_the_new(
+    engine: Engine, rig: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    engine.ready = moves(engine, 5)
+    assert learn(engine, "/al/bass/knob/7") == 1
+    assert "It has /al/melody/knob/5 (by default) already" in capsys.readouterr().out
+    assert rig.read_text(encoding="utf-8") == RIG
+    assert learn(engine, "/al/bass/knob/7", "--both") == 0
+    until(lambda: rig.read_text(encoding="utf-8").count("[[map]]") == 3)
+    for value in (64, 127):
+        engine.midi.put(bytes((0xB0, 5, value)))
+    until(lambda: engine.surface.values[Target("knob", "bass", 7)] == (1.0,))
+    assert engine.surface.values[Target("knob", "melody", 5)] == (1.0,)
 
 
 def test_what_cannot_be_learnt_is_one_sentence(engine: Engine, capsys: pytest.CaptureFixture[str]) -> None:

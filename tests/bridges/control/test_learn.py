@@ -2,7 +2,7 @@
 
 import time
 import tomllib
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import pytest
@@ -12,6 +12,8 @@ from hypothesis import strategies as st
 from autoloops_bridges.control.console import Console
 from autoloops_bridges.control.gesture import LONGEST_US, QUIET_US, Gesture
 from autoloops_bridges.control.learn import PATIENCE_US, Learner, State, Status
+from autoloops_bridges.control.mapping import MapEntry
+from autoloops_bridges.control.preset_files import preset_text
 from autoloops_bridges.control.rig import Rig
 from autoloops_bridges.control.rig_edit import with_added, with_replaced, without
 from autoloops_bridges.control.rig_file import read_rig
@@ -59,14 +61,14 @@ class Held:
 
     @property
     def rig(self) -> Rig:
-        return read_rig(self.text, PARTS)
+        return read_rig(self.text, PARTS, preset_text)
 
     def refresh(self) -> None:
         if self.outside is not None:
             self.text, self.outside = self.outside, None
 
     def change(self, text: str) -> str:
-        assert read_rig(text, PARTS).problems == ()
+        assert read_rig(text, PARTS, preset_text).problems == ()
         self.text = text
         return ""
 
@@ -74,10 +76,10 @@ class Held:
 class School:
     """A learner, a controller in front of it, and a clock."""
 
-    def __init__(self, text: str = "") -> None:
+    def __init__(self, text: str = "", defaults: Sequence[MapEntry] = ()) -> None:
         self.map = Held(text)
         self.said: list[Status] = []
-        self.learner = Learner(self.map, self.said.append)
+        self.learner = Learner(self.map, self.said.append, lambda: defaults)
         self.decoder = ControlDecoder()
         self.now_us = 0
 
