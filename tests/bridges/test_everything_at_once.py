@@ -20,6 +20,7 @@ from autoloops_engine.errors import UsageError
 from autoloops_engine.inference.requests import DecodeRequest
 from autoloops_engine.latent import latent_space
 from autoloops_engine.messages import Frozen, PartGone, Quit, TransportState
+from autoloops_engine.philox import Stream, normal
 from autoloops_engine.player.core import Player
 from autoloops_engine.player.events import Event
 from autoloops_engine.player.events import Kind as EventKind
@@ -53,7 +54,7 @@ ADD = Target("parts/add")
 MOVING = {"position"}
 # What is heard at once, or takes time of its own, is no step of undo.
 NO_STEPS = {"undo", "redo", "start", "continue", "stop", "panic", "position", "sync/multiple", "tap", "nudge"}
-NO_STEPS |= {"hear", "ear", "capture", "load"}
+NO_STEPS |= {"hear", "ear"}
 
 
 def in_reach(row: Row) -> bool:
@@ -158,9 +159,13 @@ class Everything(RuleBasedStateMachine):
         self.hear()
 
     def let_in(self) -> None:
-        """The models of the parts that are wanted are loaded."""
+        """The models of the parts that are wanted are loaded, and what was captured is encoded."""
         for name, _, channel, port in self.session.take_arrivals():
             self.session.join(PartSetup(name, channel, self.space, 2, port=port), self.joined.now_us)
+        for phrase in self.session.take_phrases():
+            # As some model would have encoded it.
+            point = normal(7, Stream.PRIOR, len(phrase.bars), self.space.size).tolist()
+            self.session.take_up(phrase, point, self.joined.now_us)
 
     def go_on(self, us: int) -> None:
         # In pieces, so that the instrument hears things before others are done.

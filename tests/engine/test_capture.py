@@ -17,6 +17,7 @@ from autoloops_engine.session.ear import Ear, rotated
 from autoloops_engine.session.offline import Performance
 from autoloops_engine.session.settings import PartSetup
 from autoloops_engine.session.surface import Target
+from autoloops_engine.testing import StubDecoder
 from autoloops_engine.units import BAR_UB, STEP_UB
 
 TEMPO_BPM = 120.0
@@ -132,3 +133,44 @@ def test_an_amount_goes_so_far_and_another_model_refuses() -> None:
     assert session.get(Target("z", "melody")) == pytest.approx(before)
     with pytest.raises(UsageError, match="another model"):
         session.take_up(asked, [1.0], 1_000_000)
+
+
+def test_a_phrase_that_was_taken_up_is_a_step_of_undo_and_what_was_changed_before_stays() -> None:
+    joined = rolling()
+    session, z, knob = joined.session, Target("z", "melody"), Target("knob", "melody", 1)
+    session.set(knob, (0.9,), joined.now_us)
+    before = session.get(z)
+    session.act(Target("capture", "melody"), (1.0, "now"), joined.now_us)
+    (asked,) = session.take_phrases()
+    # Encoding takes its time: what is set meanwhile is a step before this one.
+    session.set(Target("temperature", "melody"), (0.5,), joined.now_us + 10_000)
+    session.take_up(asked, [1.0, 2.0, 3.0, 4.0], joined.now_us + 20_000)
+    joined.run_until(joined.now_us + BAR_US)
+    assert session.get(z) == (1.0, 2.0, 3.0, 4.0)
+    session.act(Target("undo"), (), joined.now_us)
+    assert (session.get(z), session.get(knob)) == (before, (0.9,))
+    assert session.get(Target("temperature", "melody")) == (0.5,)
+    session.act(Target("redo"), (), joined.now_us)
+    assert session.get(z) == (1.0, 2.0, 3.0, 4.0)
+    for was in (0.5, 1.0):
+        session.act(Target("undo"), (), joined.now_us)
+        assert session.get(Target("temperature", "melody")) == (was,)
+    session.act(Target("capture", "melody"), (1.0, "4bars"), joined.now_us)
+    session.take_up(session.take_phrases()[0], [1.0] * 4, joined.now_us)
+    with pytest.raises(UsageError, match="nothing to redo"):
+        session.act(Target("redo"), (), joined.now_us)
+    session.act(Target("undo"), (), joined.now_us)
+    joined.run_until(joined.now_us + 6 * BAR_US)
+    assert session.get(z) == before, "a launch that waits is called off"
+
+
+def rolling() -> Performance:
+    """A part that plays, and something that was played in."""
+    decoder = StubDecoder()
+    session = Session([PartSetup("melody", 1, latent_space(decoder.manifest), 2)], 7, TEMPO_BPM)
+    joined = Performance(session, {"melody": decoder}, TEMPO_BPM)
+    session.act(Target("start"), (), 0)
+    joined.run_until(BAR_US)
+    session.act(Target("hear"), (60, 90), joined.now_us)
+    joined.run_until(3 * BAR_US)
+    return joined

@@ -79,6 +79,8 @@ class Thinking:
     def carry(self, now_us: int) -> None:
         """Take from the session what it wants thought."""
         self._follow_cast()
+        for address, reason in self._session.take_failures():
+            self._reports.failed(address, reason)
         for name, bundle in self._session.take_wishes().items():
             self._loader.wish(Wish(name, self._part(name).setup.channel, bundle, self._loops(), tuple(self._loaded)))
         for name, bundle, channel, port in self._session.take_arrivals():

@@ -8,11 +8,18 @@ import numpy.typing as npt
 from msgspec import Meta, Struct
 from msgspec.structs import replace
 
+from autoloops_engine.codecs.drums import VOICES
 from autoloops_engine.codecs.registry import Codec, LoopSteps
+from autoloops_engine.units import STEPS_PER_BAR
 
 LOWEST: Final = 0
 HIGHEST: Final = 127
 Pitch = Annotated[int, Meta(ge=LOWEST, le=HIGHEST)]
+Step = Annotated[int, Meta(ge=0, lt=STEPS_PER_BAR)]
+LoopStep = Annotated[int, Meta(ge=0)]
+Voice = Annotated[int, Meta(ge=0, lt=len(VOICES))]
+# More than any velocity or microtiming is.
+_MAX_FIGURE: Final = 2.0
 
 
 class FrozenStep(Struct, frozen=True, array_like=True):
@@ -37,11 +44,11 @@ class Limits(Struct, frozen=True):
 
     low: Pitch = LOWEST
     high: Pitch = HIGHEST
-    rests: frozenset[int] = frozenset()
+    rests: frozenset[Step] = frozenset()
     kept: tuple[FrozenStep, ...] = ()
-    frozen: frozenset[int] = frozenset()
-    frozen_voices: frozenset[int] = frozenset()
-    muted_voices: frozenset[int] = frozenset()
+    frozen: frozenset[LoopStep] = frozenset()
+    frozen_voices: frozenset[Voice] = frozenset()
+    muted_voices: frozenset[Voice] = frozenset()
 
     @property
     def freezes(self) -> bool:
@@ -99,7 +106,12 @@ def frozen_steps(loop: Iterable[LoopSteps]) -> tuple[FrozenStep, ...]:
 def fits(kept: Iterable[FrozenStep], codec: Codec) -> bool:
     """Whether steps that were frozen are such as a codec knows."""
     sizes = [extra.size for extra in codec.extras]
-    return all(0 <= step.token < codec.classes and [len(each) for each in step.extras] == sizes for step in kept)
+    return all(
+        0 <= step.token < codec.classes
+        and [len(each) for each in step.extras] == sizes
+        and all(abs(figure) <= _MAX_FIGURE for each in step.extras for figure in each)
+        for step in kept
+    )
 
 
 def as_heard(kept: tuple[FrozenStep, ...]) -> Limits:

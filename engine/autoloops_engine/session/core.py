@@ -22,7 +22,7 @@ from autoloops_engine.messages import (
     ToPlayer,
     TransportState,
 )
-from autoloops_engine.session import capturing, controls, membership, moving, takeover, verbs
+from autoloops_engine.session import controls, membership, moving, takeover, verbs
 from autoloops_engine.session.ear import Phrase
 from autoloops_engine.session.pacing import Pace
 from autoloops_engine.session.part import PartSession
@@ -247,18 +247,24 @@ class Session:
         return phrases
 
     def take_up(self, phrase: Phrase, z: Sequence[float], now_us: int) -> None:
-        """A phrase was encoded: launch it as it was asked for.
+        """A phrase was encoded: launch it as it was asked for; undo takes it back.
 
         Raises:
             UsageError: the part plays another model by now.
         """
-        capturing.take_up(self._stage, phrase, list(z), now_us)
+        self._undo.take_up(self._stage, phrase, list(z), now_us)
 
     def take_controls(self) -> list[tuple[Target, Values, int]]:
         """What was set and done since the last call, and when; of more than a shell reads in between, the latest."""
         controls = list(self._controls)
         self._controls.clear()
         return controls
+
+    def take_failures(self) -> list[tuple[str, str]]:
+        """What went wrong since the last call without anybody waiting for an answer: addresses and sentences."""
+        failures = self._stage.failures.copy()
+        self._stage.failures.clear()
+        return failures
 
     def take_slots(self) -> Slots | None:
         """What the slots hold, if that changed since the last call."""
@@ -295,7 +301,7 @@ class Session:
 
         A part that it did not have, or whose model is another, begins anew.
         """
-        self.model_failures += takeover.restore(self._stage, state)
+        takeover.restore(self._stage, state)
 
     # -- Surface -----------------------------------------------------------------------------------------------------
 

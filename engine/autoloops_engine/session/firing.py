@@ -4,11 +4,14 @@ import math
 from dataclasses import dataclass
 from typing import Final
 
+import numpy as np
+
 from autoloops_engine.errors import UsageError
 from autoloops_engine.latent import LatentPoint, Vector, point_at
 from autoloops_engine.philox import Stream, derived_seed, normal
 from autoloops_engine.session.settings import Settings
 from autoloops_engine.time.quantum import When
+from autoloops_engine.units import MAX_COORDINATE
 
 # `fire vary` turns the point by this angle (in radians) towards a random one, at an unchanged length.
 VARY_ANGLE: Final = 0.5
@@ -47,7 +50,8 @@ class Fired:
             case "vary":
                 noise = normal(settings.seed, Stream.VARIATION, count, space.size)
                 near = math.cos(VARY_ANGLE) * z + math.sin(VARY_ANGLE) * noise
-                return Fired(count, point_at(space, near), settings.seed)
+                within = np.clip(near, -MAX_COORDINATE, MAX_COORDINATE)
+                return Fired(count, point_at(space, within), settings.seed)
             case "again":
                 return self
         raise UsageError(f"It takes new, vary or again, not {what}.")

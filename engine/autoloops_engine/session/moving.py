@@ -14,7 +14,7 @@ from autoloops_engine.session.firing import Fired
 from autoloops_engine.session.habits import FIRES, FOLLOWS, NO_CORNERS
 from autoloops_engine.session.motion import Motion
 from autoloops_engine.session.part import PartSession
-from autoloops_engine.session.settings import Launch
+from autoloops_engine.session.settings import Launch, Settings
 from autoloops_engine.session.stage import Stage, carried
 from autoloops_engine.session.surface import Target, Values
 from autoloops_engine.session.values import number, whole
@@ -163,10 +163,10 @@ def _follow(stage: Stage, part: PartSession, action: str, next_bar: int, now_us:
         fired = fired.fire(action, part.settings, part.z())
         launch = Launch(next_bar * BAR_UB, stage.drifting(part, fired.point), fired.seed)
     else:
-        slot = _next_slot(stage, part, next_bar if action == "random" else None)
-        if slot is None:
+        found = _next_slot(stage, part, next_bar if action == "random" else None)
+        if found is None:
             return
-        settings = slots.stored_settings(stage, part, slot)
+        slot, settings = found
         fired = Fired(fired.count, settings.point, settings.seed)
         settings = replace(settings, point=stage.drifting(part, settings.point))
         launch = Launch(next_bar * BAR_UB, settings=settings)
@@ -175,10 +175,19 @@ def _follow(stage: Stage, part: PartSession, action: str, next_bar: int, now_us:
     stage.line_up(part, launch, now_us)
 
 
-def _next_slot(stage: Stage, part: PartSession, drawn: int | None) -> int | None:
-    """The slot behind the one that was recalled last, or one drawn by chance; None when none fits the part."""
+def _next_slot(stage: Stage, part: PartSession, drawn: int | None) -> tuple[int, Settings] | None:
+    """The slot behind the one that was recalled last, or one drawn by chance; None when none fits the part.
+
+    Nobody waits for an answer here: of one that does not fit the performer is told, and another one is taken.
+    """
     last, held = stage.habits[part.name].recalled, slots.slots_of(stage, part)
-    if drawn is None:
-        return next((slot for slot in held if slot > last), held[0] if held else None)
-    others = [slot for slot in held if slot != last] or held
-    return others[derived_seed(part.settings.seed, drawn) % len(others)] if others else None
+    behind = [slot for slot in held if slot > last] + [slot for slot in held if slot < last]
+    if drawn is not None and behind:
+        first = derived_seed(part.settings.seed, drawn) % len(behind)
+        behind = behind[first:] + behind[:first]
+    for slot in [*behind, *(slot for slot in held if slot == last)]:
+        try:
+            return slot, slots.stored_settings(stage, part, slot)
+        except UsageError as error:
+            stage.fail(f"/al/{part.name}/slot/{slot}", str(error))
+    return None

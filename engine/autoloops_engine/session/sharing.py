@@ -3,9 +3,12 @@
 from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
+from msgspec import structs
+
 from autoloops_engine.errors import UsageError
 from autoloops_engine.latent import LatentPoint, point_at
 from autoloops_engine.session.firing import Fired
+from autoloops_engine.session.habits import NO_CORNERS
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.settings import PartSetup, Settings
 from autoloops_engine.session.stage import Stage
@@ -60,6 +63,10 @@ def swap_model(stage: Stage, setup: PartSetup, z: Sequence[float] | None, now_us
     if sharing is not None:
         stage.links.join([part.name, sharing.name])
         _touch_group(stage, part)
+    habits = stage.habits[part.name]
+    # Where it was on its way to lies in the latent space of the old model.
+    habits.motion, habits.corners = structs.replace(habits.motion.released(), walked=()), NO_CORNERS
+    stage.touch(Target("corners", part.name))
     stage.fired[part.name] = Fired(0, point, seed)
     stage.models[part.name] = setup.model
     stage.setups[part.name] = setup

@@ -3,6 +3,8 @@
 from dataclasses import replace
 from typing import Final
 
+import numpy as np
+
 from autoloops_engine.constraints.limits import fits
 from autoloops_engine.errors import UsageError
 from autoloops_engine.session.firing import Fired
@@ -12,6 +14,7 @@ from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.state import Stored, restored_settings, settings_state
 from autoloops_engine.session.surface import Key
 from autoloops_engine.time.quantum import When
+from autoloops_engine.units import MAX_COORDINATE
 
 MAX_SLOTS: Final = 64
 
@@ -38,9 +41,10 @@ def put(stage: Stage, part: PartSession, key: Key, settings: Settings) -> None:
     slot, point = stage.slots.setdefault(_number(key), {}), settings.point
     if point.motion is not None:
         # Where it has got to counts, not how.
-        settings = replace(settings, point=replace(point, base=point.base + point.motion, motion=None))
+        base = np.clip(point.base + point.motion, -MAX_COORDINATE, MAX_COORDINATE)
+        settings = replace(settings, point=replace(point, base=base, motion=None))
     stage.slots_changed = True
-    slot[part.name] = Stored(stage.models[part.name], settings_state(settings))
+    slot[part.name] = Stored(stage.models[part.name], settings_state(settings), point.space.family)
 
 
 def recall(stage: Stage, parts: list[PartSession], key: Key, when: When, now_us: int) -> None:
@@ -78,11 +82,18 @@ def stored_settings(stage: Stage, part: PartSession, key: Key) -> Settings:
         raise UsageError(f"Slot {key} does not fit {part.name}: {error}") from error
     if not fits((*settings.limits.kept, *settings.as_heard), part.codec):
         raise UsageError(f"Slot {key} holds steps that {stored.model} does not know: store something in it anew.")
+    family = part.settings.point.space.family
+    if stored.family and family and stored.family != family:
+        stage.fail(
+            f"/al/{part.name}/slot/{key}",
+            f"Slot {key} was stored with another training of {stored.model}, whose points meant other loops; "
+            "store it anew to have it as it sounds now.",
+        )
     return settings
 
 
 def slots_of(stage: Stage, part: PartSession) -> list[int]:
-    """The slots that hold something of a part as it is, in order."""
+    """The slots that hold something of a part with the model of that name, in order."""
     model = stage.models[part.name]
     return sorted(
         number for number, slot in stage.slots.items() if part.name in slot and slot[part.name].model == model

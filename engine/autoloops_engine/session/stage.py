@@ -75,6 +75,7 @@ class Stage:
         taps: The taps of the performer.
         sync: How following goes; None: not told yet.
         now_us: The present time, as it was told last.
+        failures: What to tell the performer: the address that it belongs to, and a sentence.
 
     Args:
         setups: The parts.
@@ -111,6 +112,8 @@ class Stage:
         self.sync: SyncState | None = None
         self.now_us = 0
         self.came = 0
+        self.failures: list[tuple[str, str]] = []
+        self._failed: set[tuple[str, str]] = set()
         self._first_id = 1 + generation * _IDS_PER_GENERATION
         for setup in setups:
             self.messages.append(self.add(setup).route())
@@ -134,6 +137,13 @@ class Stage:
     def touch(self, target: Target) -> None:
         """Notes that a value changed, for the echoes."""
         self.touched[target] = None
+
+    def fail(self, address: str, reason: str) -> None:
+        """Notes something that went wrong without anybody waiting for an answer; the performer is told once."""
+        failure = (address, reason)
+        if failure not in self._failed:
+            self._failed.add(failure)
+            self.failures.append(failure)
 
     def set_swing(self, swing: Swing) -> None:
         """Another swing of the rig, for every part that has none of its own."""

@@ -62,10 +62,17 @@ class SettingsState(Struct, frozen=True):
 
 
 class Stored(Struct, frozen=True):
-    """What a slot holds of a part, and the model whose latent point that is."""
+    """What a slot holds of a part, and the model whose latent point that is.
+
+    Attributes:
+        model: What the model is called.
+        settings: What the part was set to.
+        family: Identifies the model among those of its name; empty: it is not known.
+    """
 
     model: str
     settings: SettingsState
+    family: str = ""
 
 
 class LaunchState(Struct, frozen=True):

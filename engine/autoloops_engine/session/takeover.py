@@ -26,13 +26,11 @@ def state_of(stage: Stage) -> SessionState:
     )
 
 
-def restore(stage: Stage, state: SessionState) -> list[str]:
+def restore(stage: Stage, state: SessionState) -> None:
     """Take over what a former main process left, and ask the player for the rest.
 
-    Returns:
-        A sentence for each part that begins anew: its model is another.
+    The performer is told of each part that begins anew: its model is another.
     """
-    failures = []
     # The player knows the parts as they are, not as they were set up at the start.
     stage.messages.clear()
     stage.seed = state.seed
@@ -43,17 +41,16 @@ def restore(stage: Stage, state: SessionState) -> list[str]:
     for name, part in stage.parts.items():
         if name in state.parts:
             try:
-                stage.habits[name] = state.parts[name].habits
                 stage.fired[name] = restore_part(part, state.parts[name], stage.harmony)
+                stage.habits[name] = state.parts[name].habits
             except ValueError as error:
-                failures.append(f"The part {name} begins anew: {error}")
+                stage.fail(f"/al/{name}/model", f"The part {name} begins anew: {error}")
         stage.messages.append(part.route())
     restore_links(stage, state.links)
     stage.came = max(stage.came, state.came)
     stage.leaving = {name: at_ub for name, at_ub in state.leaving.items() if name in stage.parts}
     stage.messages.append(Ask())
     membership.tell_leaving(stage)
-    return failures
 
 
 def hand_over(stage: Stage, generation: int) -> None:

@@ -7,7 +7,8 @@ from msgspec import structs
 
 from autoloops_engine.constraints.harmony import Harmony
 from autoloops_engine.errors import UsageError
-from autoloops_engine.session import controls, sounding
+from autoloops_engine.session import capturing, controls, sounding
+from autoloops_engine.session.ear import Phrase
 from autoloops_engine.session.feel import PartFeel
 from autoloops_engine.session.firing import Fired
 from autoloops_engine.session.habits import Habits
@@ -23,8 +24,9 @@ from autoloops_engine.units import US_PER_S
 MAX_STEPS: Final = 256
 # Values of one control that follow each other within this time are one movement.
 PAUSE_US: Final = US_PER_S
-# What the step is called in which a part joins in.
+# What the steps are called in which a part joins in, or takes up a phrase.
 _JOIN: Final = "join"
+_TAKE_UP: Final = "take up"
 # What cannot be undone: it has sounded, or is no change, or takes time of its own.
 _PASSING: Final = frozenset(
     {
@@ -107,6 +109,16 @@ class Undo:
         before = _snapshot(stage)
         join(stage, setup, now_us)
         self.done(before, Target(_JOIN, setup.name), now_us)
+
+    def take_up(self, stage: Stage, phrase: Phrase, z: list[float], now_us: int) -> None:
+        """A part takes up a phrase, which is a step of its own.
+
+        Raises:
+            UsageError: the part is gone, or its model is another by now.
+        """
+        before = _snapshot(stage)
+        capturing.take_up(stage, phrase, z, now_us)
+        self.done(before, Target(_TAKE_UP, phrase.part), now_us)
 
     def setups(self) -> list[PartSetup]:
         """What the parts of every step were set up with."""
