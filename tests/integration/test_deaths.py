@@ -78,6 +78,30 @@ def test_when_main_dies_no_bar_is_silent_and_the_session_goes_on(number: int) ->
 
 
 @pytest.mark.timeout(120 + 10 * DEATHS)
+def test_what_main_answered_before_it_was_killed_holds_without_a_record_too() -> None:
+    with playing(*OPTIONS, "--no-record") as engine:
+        engine.listen()
+        engine.hear_until("/al/bar")
+        for death in range(DEATHS):
+            dead = engine.child("main")
+            for step in range(1, 11):
+                engine.send("/al/melody/temperature", (10 * death + step) / 256)
+            engine.send("/al/melody/transpose", death % 12)
+            engine.send("/al/melody/temperature")
+            answered = engine.hear_until("/al/melody/temperature", (10 * death + 10) / 256)
+            os.kill(dead, signal.SIGKILL)
+            successor(engine, "main", dead)
+            engine.ping()
+            known = len(engine.heard)
+            engine.send("/al/melody/temperature")
+            engine.send("/al/melody/transpose")
+            engine.hear_until("/al/melody/transpose", death % 12)
+            (asked,) = [heard for heard in engine.heard[known:] if heard.address == "/al/melody/temperature"]
+            assert asked.arguments == answered.arguments
+        assert engine.end() == 0
+
+
+@pytest.mark.timeout(120 + 10 * DEATHS)
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGSTOP])
 def test_when_the_player_dies_there_is_music_within_a_bar(number: int) -> None:
     with playing("--parts", "melody", "--seed", "5", "--tempo", "120") as engine:

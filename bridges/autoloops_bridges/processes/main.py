@@ -21,13 +21,15 @@ from autoloops_bridges.processes.birth import Born, be_born
 from autoloops_bridges.processes.controllers import Controllers
 from autoloops_bridges.processes.diary import Diary
 from autoloops_bridges.processes.eventlog import EventLog, default_log_path
+from autoloops_bridges.processes.lifeline import drain, heard
 from autoloops_bridges.processes.newcomers import NewcomerSurface
 from autoloops_bridges.processes.parts import LoadedPart
 from autoloops_bridges.processes.shared import Shared
 from autoloops_bridges.processes.stats import Named, Stats, flat
-from autoloops_bridges.processes.succession import Keeper, Left, load_models, read_left
+from autoloops_bridges.processes.succession import Keeper, Left, load_models, read_left, read_noted
 from autoloops_bridges.processes.thinking import Reports, Thinking
 from autoloops_bridges.processes.wire import Wire
+from autoloops_bridges.record.again import do_again
 from autoloops_bridges.record.archive import Archive
 from autoloops_bridges.view.scene import Scene
 from autoloops_bridges.view.views import View, open_view
@@ -54,7 +56,6 @@ from autoloops_engine.units import US_PER_MS, US_PER_S
 # Read per wake-up, so that a flood of OSC delays a decoded bar by milliseconds and not by its own length.
 _MAX_PACKETS: Final = 2_000
 _MAX_PACKET_BYTES: Final = 65_536
-_MAX_KEYS: Final = 64
 # The models are loaded long before; should the player not answer, the show goes on without its ports' names.
 _PORTS_PATIENCE_US: Final = 1_500_000
 # The parent takes a main process that is silent for 1 s for hung.
@@ -99,6 +100,7 @@ class MainProcess:
         self._edge = OscEdge(console, self._clock, static, lambda: flat(self._figures()))
         self._greet_by_us = now_us + _PORTS_PATIENCE_US if born.generation == 0 else None
         self._keeper = Keeper(self._shared, self._leave)
+        self._changed, self._kept_rig = False, ""
         left = read_left(self._shared) if born.generation > 0 else None
         self._left = left
         record = Path(left.record) if left is not None and left.record else None
@@ -188,6 +190,8 @@ class MainProcess:
             self._wire.send(encode(Ask()))
             return
         self._session.restore(left.session)
+        for control in read_noted(self._shared):
+            do_again(self._session, control, monotonic_us())
         self._controllers.take_up(left.rig)
         for listener in left.listeners:
             self._edge.adopt(listener, monotonic_us())
@@ -214,14 +218,14 @@ class MainProcess:
         readers: list[Wire | socket.socket] = [self._osc, self._wire, self._woken, self._life]
         readable, _, _ = select.select(readers, writers, [], max(0, deadline_us - now_us) / US_PER_S)
         if self._life in readable:
-            keys = _heard(self._life)
+            keys = heard(self._life)
             self._ended |= keys is None
             self._view.press(keys or b"", now_us)
 
     def _work(self, now_us: int) -> None:
         self._wire.flush()
         self._read_osc(now_us)
-        _drain(self._woken)
+        drain(self._woken)
         self._thinking.take(now_us)
         for line in self._wire.receive():
             report = decode_from_player(line)
@@ -238,12 +242,20 @@ class MainProcess:
         for light in self._controllers.advance(now_us):
             self._wire.send(encode(light))
         self._session.advance(now_us)
+        answers = self._edge.advance(now_us)
+        # Whoever is answered can rely on it: the player has it, the record has it, and a successor will have it.
+        self._carry(now_us)
+        self._keep(now_us)
+        self._send_all(answers)
+        self._view.advance(now_us)
+
+    def _keep(self, now_us: int) -> None:
         for remark in self._archive.advance():
             self._view.line(remark)
-        self._send_all(self._edge.advance(now_us))
-        self._carry(now_us)
-        self._view.advance(now_us)
-        for remark in self._keeper.advance(now_us):
+        rig = self._controllers.rig
+        changed, self._kept_rig = self._changed or rig is not self._kept_rig, rig
+        self._changed = False
+        for remark in self._keeper.advance(now_us, self._archive.controls, whole=changed):
             self._view.line(remark)
 
     def _carry(self, now_us: int) -> None:
@@ -252,6 +264,7 @@ class MainProcess:
             self._view.sent(message, now_us)
         self._thinking.carry(now_us)
         if self._edge.take_listeners_change():
+            self._changed = True
             self._wire.send(encode(SetListeners(self._edge.listeners())))
 
     def _read_osc(self, now_us: int) -> None:
@@ -352,24 +365,6 @@ class MainProcess:
         self._view.greet(ports)
         for remark in self._controllers.remarks:
             self._view.line(remark)
-
-
-def _heard(life: socket.socket) -> bytes | None:
-    """The keys that the parent hands on; None: it has closed the line or is gone."""
-    try:
-        return life.recv(_MAX_KEYS) or None
-    except BlockingIOError:
-        return b""
-    except OSError:
-        return None
-
-
-def _drain(woken: socket.socket) -> None:
-    try:
-        while woken.recv(4096):
-            pass
-    except BlockingIOError:
-        return
 
 
 def main() -> int:

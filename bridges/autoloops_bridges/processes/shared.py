@@ -20,6 +20,7 @@ from typing import BinaryIO, Final
 
 from platformdirs import user_state_path
 
+from autoloops_bridges.processes.journal import Journal
 from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.player.ledger import LEDGER_SIZE
 
@@ -34,7 +35,10 @@ _CONNECTIONS_BYTES: Final = 8 << 10
 _SESSION_AT: Final = _CONNECTIONS_AT + 2 * _CONNECTIONS_BYTES
 # A trio of sixteen bars with all that it can hold frozen, lined up and in motion takes less than half of it.
 _SESSION_BYTES: Final = 2 << 20
-_SIZE: Final = _SESSION_AT + 2 * _SESSION_BYTES
+_JOURNAL_AT: Final = _SESSION_AT + 2 * _SESSION_BYTES
+# Hundreds of values come between two whole sessions when sixteen parts are moved at once; each takes a hundred bytes.
+_JOURNAL_BYTES: Final = 128 << 10
+_SIZE: Final = _JOURNAL_AT + _JOURNAL_BYTES
 # Sequence number and length of a payload, and the checksum of these and of the payload.
 _COUNT: Final = struct.Struct("<QI")
 _HEAD: Final = struct.Struct("<QII")
@@ -68,6 +72,11 @@ class _Record:
         """The newest whole payload; empty when there is none."""
         return max(self._at(place) for place in self._places)[1]
 
+    @property
+    def number(self) -> int:
+        """Of the newest whole payload; it counts up, and is 0 when there is none."""
+        return max(self._sequences)
+
     def _at(self, place: int) -> tuple[int, bytes]:
         """Sequence number and payload at a place; 0 and nothing where there is no whole one."""
         sequence, length, checksum = _HEAD.unpack_from(self._memory, place)
@@ -84,6 +93,7 @@ class Shared:
         ledger: The buffer of the MIDI output's ``NoteLedger``.
         connections: What the MIDI output was connected to, as the player last wrote it.
         session: The session, as main last wrote it.
+        journal: What was set since then.
     """
 
     def __init__(self, path: Path) -> None:
@@ -106,6 +116,7 @@ class Shared:
         self._ledgers = memoryview(self._memory)[_LEDGER_AT + LEDGER_SIZE : _CONNECTIONS_AT]
         self.connections = _Record(self._memory, _CONNECTIONS_AT, _CONNECTIONS_BYTES)
         self.session = _Record(self._memory, _SESSION_AT, _SESSION_BYTES)
+        self.journal = Journal(self._memory, _JOURNAL_AT, _JOURNAL_BYTES)
 
     def begin(self) -> None:
         """Forget what is true of a former performance only; notes and connections of one that crashed stay."""

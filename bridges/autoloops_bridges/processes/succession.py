@@ -1,7 +1,7 @@
 """What a main process leaves in shared memory, and how its successor takes it up."""
 
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,6 +13,8 @@ from autoloops_bridges.processes.birth import Born
 from autoloops_bridges.processes.options import PlayOptions
 from autoloops_bridges.processes.parts import LoadedPart, load_parts
 from autoloops_bridges.processes.shared import Shared
+from autoloops_bridges.record.again import is_repeatable, leaves_something
+from autoloops_bridges.record.lines import Control
 from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.messages import Listener
 from autoloops_engine.session.state import SessionState
@@ -23,6 +25,7 @@ _KEEP_US: Final = US_PER_S // 30
 _PROVEN_US: Final = 10 * US_PER_S
 # A model may end the process without an exception. So many successors try the models of the one that died.
 _MAX_TRIES: Final = 2
+_notes: Final = msgspec.json.Encoder()
 
 
 class Left(Struct, frozen=True):
@@ -44,7 +47,11 @@ class Left(Struct, frozen=True):
 
 
 class Keeper:
-    """Writes what is left when it changed, thirty times a second at most, and when its process has proved itself."""
+    """Writes what is left before anybody is answered, so that what was acknowledged outlives its process.
+
+    As a whole when it changed, thirty times a second at most, and at once after what cannot be done again. Values that
+    are set in between are only noted: a successor sets them again.
+    """
 
     def __init__(self, shared: Shared, left: Callable[[], Left]) -> None:
         self._shared = shared
@@ -59,9 +66,17 @@ class Keeper:
         """When what was left for later is to be written; None when nothing was."""
         return self._due_us if self._waiting else None
 
-    def advance(self, now_us: int) -> tuple[str, ...]:
-        """Write if it is time; what to tell the performer."""
-        self._waiting = now_us < self._due_us
+    def advance(self, now_us: int, controls: Sequence[Control] = (), *, whole: bool = False) -> tuple[str, ...]:
+        """Keep what changed; what to tell the performer.
+
+        Args:
+            now_us: The present time.
+            controls: What was set and done since the last call.
+            whole: Something else changed that somebody is about to hear of.
+        """
+        kept = [control for control in controls if leaves_something(control)]
+        noted = not whole and all(map(is_repeatable, kept)) and self._note(kept)
+        self._waiting = noted and now_us < self._due_us
         if self._waiting:
             return ()
         self._due_us = now_us + _KEEP_US
@@ -70,13 +85,22 @@ class Keeper:
         elif now_us >= self._proven_us:
             self._shared.tries = 0
         left = msgspec.json.encode(self._left())
-        if left == self._kept:
+        if left == self._kept and noted:
             return ()
-        self._kept = left
-        if self._shared.session.write(left) or self._told:
+        if self._shared.session.write(left):
+            self._kept = left
+            self._shared.journal.clear()
+            return ()
+        if self._told:
             return ()
         self._told = True
         return ("The session is too long to be kept: should the main process die, later changes are lost.",)
+
+    def _note(self, controls: Sequence[Control]) -> bool:
+        """Note what was set; False when only the whole session says it."""
+        if not controls:
+            return True
+        return bool(self._kept) and self._shared.journal.note(self._shared.session.number, _notes.encode(controls))
 
 
 def read_left(shared: Shared) -> Left | None:
@@ -85,6 +109,17 @@ def read_left(shared: Shared) -> Left | None:
         return msgspec.json.decode(shared.session.read(), type=Left)
     except msgspec.DecodeError:
         return None
+
+
+def read_noted(shared: Shared) -> list[Control]:
+    """The values that were set since the session was written that ``read_left`` answers, in order."""
+    noted: list[Control] = []
+    for note in shared.journal.read(shared.session.number):
+        try:
+            noted += msgspec.json.decode(note, type=list[Control])
+        except msgspec.DecodeError:
+            continue
+    return noted
 
 
 def load_models(born: Born) -> list[LoadedPart]:

@@ -19,6 +19,9 @@ _CLOSE_S: Final = 1.0
 class Archive:
     """Thread: the owner's only. Blocks: as the system's cache does.
 
+    Attributes:
+        controls: What was set and done between the last two calls of ``advance``.
+
     Args:
         options: Of the performance.
         session: Whose controls and slots are kept.
@@ -27,6 +30,7 @@ class Archive:
     """
 
     def __init__(self, options: PlayOptions, session: Session, record: Path | None, wall_us: int) -> None:
+        self.controls: list[Control] = []
         self._session = session
         self._slots_path = Path(options.slots) if options.slots else None
         self._remarks: list[str] = []
@@ -66,8 +70,10 @@ class Archive:
 
     def advance(self) -> list[str]:
         """Write what came since the last call, before anybody is answered; what to tell the performer."""
-        for target, values, at_us in self._session.take_controls():
-            self._lines.append(Control(at_us, address_of(target), values))
+        self.controls = [
+            Control(at, address_of(target), values) for target, values, at in self._session.take_controls()
+        ]
+        self._lines += self.controls
         lines, self._lines = self._lines, []
         if self._writer is not None:
             self._writer.write(lines)

@@ -7,11 +7,9 @@ for bars whose decode on stage came too late, which had to be played as they wer
 from pathlib import Path
 from typing import Final, NamedTuple
 
-from autoloops_bridges.control.dispatch import Refusal, Router
-from autoloops_bridges.control.rows import Kind
 from autoloops_bridges.processes.parts import LoadedPart, load_part
+from autoloops_bridges.record.again import do_again
 from autoloops_bridges.record.lines import Control, Joined, Opened, read_lines
-from autoloops_engine.errors import UsageError
 from autoloops_engine.messages import Frozen
 from autoloops_engine.notes import Bar
 from autoloops_engine.session.core import Session
@@ -50,7 +48,7 @@ def decode_anew(path: Path, opened: Opened) -> Compared:
     decoders = {id(part.setup): part.decoder for part in parts}
     performance = Performance(session, {part.setup.name: part.decoder for part in cast}, opened.tempo_bpm)
     recorded: list[Frozen] = []
-    router, last_us = Router(), 0
+    last_us = 0
     for line in read_lines(path):
         if isinstance(line, Frozen):
             recorded.append(line)
@@ -62,7 +60,7 @@ def decode_anew(path: Path, opened: Opened) -> Compared:
                 session.set_budget(line.budget_us)
                 session.join(next(newcomers).setup, at_us)
             else:
-                _do(session, router, line, at_us)
+                do_again(session, line, at_us)
             # Undo and redo bring parts back, too.
             performance.decoders |= {setup.name: decoders[id(setup)] for setup in session.cast()}
     performance.run_until(max(performance.now_us, last_us + _TAIL_US))
@@ -73,20 +71,6 @@ def decode_anew(path: Path, opened: Opened) -> Compared:
         if other is None or (other.notes, other.ties) != (bar.notes, bar.ties):
             differences.append(f"{part}: bar {song_bar + 1} comes out otherwise.")
     return Compared(len(bars), differences)
-
-
-def _do(session: Session, router: Router, line: Control, at_us: int) -> None:
-    route = router.route(line.address)
-    if isinstance(route, Refusal):
-        return
-    try:
-        if route.row.kind is Kind.VALUE:
-            session.set(route.target, line.arguments, at_us)
-        else:
-            session.act(route.target, line.arguments, at_us)
-    except UsageError:
-        # A part that another model was loaded for: what it played shows as differences.
-        return
 
 
 def _bars(frozen: list[Frozen]) -> dict[tuple[str, int, int], Bar]:
