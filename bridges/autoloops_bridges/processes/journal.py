@@ -50,7 +50,7 @@ class Journal:
         while at + _HEAD.size <= self._end:
             length, checksum = _HEAD.unpack_from(self._memory, at)
             at += _HEAD.size
-            note = self._memory[at : at + length]
+            note = bytes(self._memory[at : at + length])
             if not 0 < length <= self._end - at or _checksum(session, note) != checksum:
                 break
             notes.append(note)

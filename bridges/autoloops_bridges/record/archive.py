@@ -8,7 +8,7 @@ from autoloops_bridges.control.dispatch import address_of
 from autoloops_bridges.processes.options import PlayOptions
 from autoloops_bridges.processes.parts import LoadedPart
 from autoloops_bridges.record.lines import VERSION, Control, Joined, Line, Opened, RecordedPart
-from autoloops_bridges.record.slots_file import read_slots, write_slots
+from autoloops_bridges.record.slots_file import SlotsFile
 from autoloops_bridges.record.writer import RecordWriter, make_room, new_record, sessions_folder
 from autoloops_engine.messages import FromPlayer, Frozen, Sounded, TransportState
 from autoloops_engine.session.core import Session
@@ -32,7 +32,7 @@ class Archive:
     def __init__(self, options: PlayOptions, session: Session, record: Path | None, wall_us: int) -> None:
         self.controls: list[Control] = []
         self._session = session
-        self._slots_path = Path(options.slots) if options.slots else None
+        self._slots = SlotsFile(Path(options.slots)) if options.slots else None
         self._remarks: list[str] = []
         self._lines: list[Line] = []
         self._writer: RecordWriter | None = None
@@ -41,8 +41,8 @@ class Archive:
             if record is None:
                 make_room(folder)
             self._writer = RecordWriter(record or new_record(folder, wall_us))
-        if self._slots_path is not None:
-            slots, remark = read_slots(self._slots_path)
+        if self._slots is not None:
+            slots, remark = self._slots.read()
             session.restore_slots(slots)
             self._remarks += [remark] if remark else []
 
@@ -80,8 +80,8 @@ class Archive:
             remark = self._writer.take_remark()
             self._remarks += [remark] if remark else []
         slots = self._session.take_slots()
-        if slots is not None and self._slots_path is not None:
-            remark = write_slots(self._slots_path, slots)
+        if self._slots is not None:
+            remark = (self._slots.write(slots) if slots is not None else "") or self._slots.take_failure()
             self._remarks += [remark] if remark else []
         remarks, self._remarks = self._remarks, []
         return remarks
@@ -91,6 +91,8 @@ class Archive:
         self.advance()
         if self._writer is not None:
             self._writer.close(_CLOSE_S)
+        if self._slots is not None:
+            self._slots.close(_CLOSE_S)
 
 
 def _recorded(part: LoadedPart) -> RecordedPart:

@@ -15,7 +15,7 @@ from autoloops_bridges.record.lines import Control
 from autoloops_engine.session.casting import cast
 from autoloops_engine.session.core import Session
 from autoloops_engine.session.surface import Target
-from autoloops_engine.testing import StubDecoder
+from autoloops_engine.testing import TrioStub, tiny_trio_manifest
 
 ROOM = 200
 
@@ -85,7 +85,7 @@ class Stage:
         return session
 
     def _session(self) -> Session:
-        return Session([cast("melody", 1, StubDecoder()).setup], 5, 120.0)
+        return Session([cast("melody", 1, TrioStub(tiny_trio_manifest()), output="melody").setup], 5, 120.0)
 
 
 @settings(max_examples=25)

@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 
 from autoloops_bridges.record.lines import Control, Line, Opened, encode_line, heard_in, read_lines
 from autoloops_bridges.record.replaying import Grid, notes_of, to_midi
-from autoloops_bridges.record.slots_file import read_slots, write_slots
 from autoloops_bridges.record.writer import MAX_SESSIONS, RecordWriter, make_room
 from autoloops_engine.messages import Heard, Sounded
 from autoloops_engine.player.events import Event, Kind
@@ -143,22 +142,6 @@ def test_a_midi_file_has_the_tempo_map_and_a_named_track_for_each_part(tmp_path:
     assert [track.name for track in file.tracks] == ["AutoLoops", "melody", "drums"]
     assert [m.tempo for m in file.tracks[0] if m.type == "set_tempo"] == [500_000, 250_000]
     assert [(m.note, m.velocity) for m in file.tracks[2] if m.type == "note_on"] == [(36, 99)]
-
-
-def test_slots_are_replaced_as_a_whole_and_a_file_that_cannot_be_read_is_left_aside(tmp_path: Path) -> None:
-    path = tmp_path / "state" / "slots.json"
-    assert read_slots(path) == ({}, "")
-    assert write_slots(path, {}) == ""
-    assert read_slots(path) == ({}, "")
-    path.write_text('{"1": {"melody"')
-    slots, remark = read_slots(path)
-    assert slots == {}
-    assert "cannot be read" in remark
-    assert not path.exists()
-    assert path.with_suffix(".unreadable.json").read_text() == '{"1": {"melody"'
-    (tmp_path / "file").write_text("")
-    assert "cannot be written" in write_slots(tmp_path / "file" / "slots.json", {})
-    assert [left.name for left in (tmp_path / "state").iterdir()] == ["slots.unreadable.json"]
 
 
 def test_lines_go_there_and_back() -> None:
