@@ -171,17 +171,23 @@ class _Reader:
         if not is_part_name(name):
             raise table.bad(f"{name!r} cannot be the name of a part")
         written = table.convert(raw, _PartTable)
-        if written.output and written.output not in outputs:
-            raise table.bad(f"the output of a part is a port with an `out`, and {written.output!r} is none", "output")
+        output = written.output if written.output in outputs else ""
+        if written.output and not output:
+            # It plays all the same, to the usual port: perhaps only the table of that one is broken.
+            reason = f"the output of a part is a port with an `out`, and {written.output!r} is none"
+            self._problems.append((table.line_of("output"), reason))
         unknown = [drum for drum in written.drum_map if drum not in DRUMS]
         if unknown:
             raise table.bad(f"there is no drum {unknown[0]!r}; there are {', '.join(DRUMS)}", "drum_map")
         drum_map = tuple((DRUMS[drum], note) for drum, note in written.drum_map.items())
-        return name, RigPart(written.model, written.channel, written.output, written.waits, drum_map, table.first_line)
+        return name, RigPart(written.model, written.channel, output, written.waits, drum_map, table.first_line)
 
     def _values(self, table: TomlTable, parts: Collection[str] | None) -> list[Command]:
         commands = []
-        for address, raw in table.parse()[VALUES].items():
+        values = table.parse()[VALUES]
+        if not isinstance(values, dict):
+            raise table.bad(f"its header is [{VALUES}]")
+        for address, raw in values.items():
             try:
                 commands.append(self._value(table, address, raw, parts))
             except BadTableError as bad:
@@ -198,13 +204,21 @@ class _Reader:
         return command
 
     def _entry(self, table: TomlTable, known: Known) -> MapEntry:
-        return entry_of(table, table.parse()[MAP][0], known, self._router)
+        raw = _mapping(table)
+        try:
+            return entry_of(table, raw, known, self._router)
+        except BadTableError as bad:
+            if bad.key != "feedback":
+                raise
+            # The control works all the same: perhaps only the table of the port with its light is broken.
+            self._problems.append((bad.line, str(bad).rstrip(".")))
+            return entry_of(table, {**raw, "feedback": False}, known, self._router)
 
     def _preset_entries(self, ports: list[RigPort], known: Known) -> Iterator[MapEntry]:
         for port in ports:
             for table in tables((self._presets(port.preset) if port.preset else "") or ""):
                 if table.kind == MAP:
-                    raw = {**table.parse()[MAP][0], "port": port.name}
+                    raw = {**_mapping(table), "port": port.name}
                     if port.output == NONE:
                         raw.pop("feedback", None)
                     try:
@@ -212,6 +226,18 @@ class _Reader:
                     except BadTableError:
                         # It is for a part that does not play here.
                         continue
+
+
+def _mapping(table: TomlTable) -> dict[str, object]:
+    """What one ``[[map]]`` holds.
+
+    Raises:
+        BadTableError: it is written otherwise.
+    """
+    match table.parse()[MAP]:
+        case [dict(raw)]:
+            return raw
+    raise table.bad(f"its header is [[{MAP}]]")
 
 
 def read_rig(text: str, parts: Collection[str] | None, presets: Presets = _no_presets) -> Rig:

@@ -8,7 +8,12 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
-_HEADER: Final = re.compile(r"^[ \t]*\[{1,2}[ \t]*([A-Za-z_][\w-]*)([^\[\]\n]*)\]{1,2}[ \t]*(?:#.*)?$", re.MULTILINE)
+# Whole or not: no value in a rig file begins a line with a bracket.
+_HEADER: Final = re.compile(r"^[ \t]*\[([^\n]*)", re.MULTILINE)
+_WORD: Final = re.compile(r"[\w-]+")
+# A header that lost its first bracket; a line that lost its equals sign has more than one word.
+_STRAY: Final = re.compile(r"\S?[^\s,]*\]|\W*(?:(?:ports|parts)\.\S*|set|map)\W*")
+_LINES_BACK: Final = 100
 _AT_LINE: Final = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
 _PATH: Final = re.compile(r" - at `\$((?:\.\w+|\[\d+\]|\[\.\.\.\])*)`")
 _UNKNOWN: Final = re.compile(r"unknown field `(\w+)`")
@@ -29,7 +34,7 @@ class TomlTable(NamedTuple):
     """One table as it is written.
 
     Attributes:
-        kind: The first word of its header; empty: what comes before the first header.
+        kind: The first word of its header, all of it if that is broken; empty: what comes before the first header.
         text: Header and all, up to the next one.
         first_line: The line of the header, counted from 1.
     """
@@ -47,9 +52,30 @@ class TomlTable(NamedTuple):
         try:
             return tomllib.loads(self.text)
         except tomllib.TOMLDecodeError as error:
-            found = _AT_LINE.search(str(error))
-            line = int(found[1]) if found and found[1] else self.text.rstrip().count("\n") + 1
-            raise BadTableError(_AT_LINE.sub("", str(error)), self.first_line + max(1, line) - 1) from None
+            raise BadTableError(_AT_LINE.sub("", str(error)), self.first_line + self._broken_at(error)) from None
+
+    def _broken_at(self, error: tomllib.TOMLDecodeError) -> int:
+        """How far below the header what is no TOML begins: behind all that can be read."""
+        found = _AT_LINE.search(str(error))
+        lines = self.text.splitlines(keepends=True)
+        noticed = min(int(found[1]), len(lines)) - 1 if found and found[1] else self.text.rstrip().count("\n")
+        whole = (
+            count for count in range(noticed, max(-1, noticed - _LINES_BACK), -1) if _is_toml("".join(lines[:count]))
+        )
+        return next(whole, noticed)
+
+    def parted(self) -> "Iterator[TomlTable]":
+        """The table, and apart from it what follows a line that may have been a header before it was broken."""
+        try:
+            self.parse()
+        except BadTableError as bad:
+            lines, at = self.text.splitlines(keepends=True), bad.line - self.first_line
+            stray = lines[at].partition("#")[0].strip() if 0 < at < len(lines) else ""
+            if "=" not in stray and _STRAY.fullmatch(stray):
+                yield self._replace(text="".join(lines[:at]))
+                yield TomlTable(stray, "".join(lines[at:]), bad.line)
+                return
+        yield self
 
     def convert(self, raw: object, kind: type[_T]) -> _T:
         """``raw``, a part of what it holds, as ``kind``.
@@ -75,10 +101,24 @@ class TomlTable(NamedTuple):
         return self.first_line + (self.text.count("\n", 0, found.start()) if found else 0)
 
 
+def _is_toml(text: str) -> bool:
+    try:
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        return False
+    return True
+
+
 def tables(text: str) -> Iterator[TomlTable]:
-    """All tables of a file, in order; the first is what comes before the first header."""
+    """All tables of a file, in order; the first is what comes before the first header. A broken header is one too."""
     headers = list(_HEADER.finditer(text))
     starts = [header.start() for header in headers]
-    kinds = ["", *(header[1] for header in headers)]
+    kinds = ["", *(_kind(header[1]) for header in headers)]
     for kind, (start, end) in zip(kinds, pairwise([0, *starts, len(text)]), strict=True):
-        yield TomlTable(kind, text[start:end], text.count("\n", 0, start) + 1)
+        yield from TomlTable(kind, text[start:end], text.count("\n", 0, start) + 1).parted()
+
+
+def _kind(header: str) -> str:
+    """The first word of what follows the first bracket of a header."""
+    word = _WORD.search(header.partition("#")[0])
+    return word[0] if word else "["

@@ -1,6 +1,7 @@
 """Rig files: what they may say, and what is wrong with them, line by line."""
 
 import re
+import tomllib
 from pathlib import Path
 from typing import get_args, get_type_hints
 
@@ -96,7 +97,6 @@ feedback = true
         ('[[map]]\nsource = "cc14"\nnumber = 40\ntarget = "/al/tempo"\n', 8, "within 0 and 31"),
         (NOTE + 'target = "/al/tempo"\nencoder = "sign-bit"\n', 9, "encoder"),
         (NOTE + 'target = "/al/melody/fire"\nbutton = "hold"\n', 9, "two states"),
-        (NOTE + 'target = "/al/melody/mute"\nfeedback = true\n', 9, "port with an `out`"),
         (NOTE + 'target = "/al/melody/fire"\narguments = ["soon"]\n', 9, "what must be one of"),
         (NOTE + 'target = "/al/tempo"\narguments = [5]\n', 9, "between 20 and 999"),
         (NOTE + 'target = "/al/start"\nrange = [0, 1]\n', 9, "verb"),
@@ -115,6 +115,12 @@ feedback = true
         ('[set]\n"/al/tempo" = "fast"\n', 7, "must be a number"),
         ('[set]\n"/al/start" = 1\n', 7, "no value"),
         ("[lights]\non = true\n", 6, "no table 'lights'"),
+        ("[lights\non = true\n", 6, "no table 'lights'"),
+        ("[set\n", 6, "']'"),
+        ("[[set]]\n", 6, "its header is [set]"),
+        ("[map]\n", 6, "its header is [[map]]"),
+        ("[[map.x]]\n", 6, "its header is [[map]]"),
+        (CC + "channel = [\nnumber = 3\n", 8, "Invalid value"),
     ],
 )
 def test_a_mistake_is_reported_with_its_line_and_the_rest_still_works(bad: str, line: int, reason: str) -> None:
@@ -124,6 +130,23 @@ def test_a_mistake_is_reported_with_its_line_and_the_rest_still_works(bad: str, 
     assert problem.startswith(f"Line {line}: ")
     assert problem.endswith(".")
     assert reason in problem
+
+
+@pytest.mark.parametrize("header", ["[oops", "[", "[]", "oops]", "set]", "[map]]x", "(map)", '"set]'])
+def test_a_broken_header_does_not_take_the_table_before_it_along(header: str) -> None:
+    text = f'[set]\n"/al/tempo" = 99\n"/al/melody/temperature" = 9\n{header}\nx = 1\n{GOOD}'
+    rig = read_rig(text, PARTS)
+    assert [command.target for command in rig.values] == [Target("tempo")]
+    assert len(rig.entries) == 1
+    assert [problem[:8] for problem in rig.problems] == ["Line 3: ", "Line 4: "]
+
+
+def test_a_light_that_is_nowhere_and_an_output_that_is_none_cost_only_themselves() -> None:
+    text = GOOD + 'channel = 1\nfeedback = true\n[parts.bass]\nchannel = 4\noutput = "moog"\n'
+    rig = read_rig(text, PARTS)
+    assert [problem[:8] for problem in rig.problems] == ["Line 6: ", "Line 9: "]
+    assert (len(rig.entries), rig.entries[0].light) == (1, None)
+    assert rig.parts["bass"]._replace(line=0) == RigPart(channel=4)
 
 
 def test_a_bad_head_is_reported_and_the_entries_still_work() -> None:
@@ -170,6 +193,106 @@ def test_the_examples_of_the_docs_have_no_problem_and_name_every_key() -> None:
         assert f"`{source}`" in page
     for key in MapTable.__struct_fields__:
         assert f"`{key}`" in page
+
+
+WHOLE = """\
+tempo = 96
+seed = 7
+[ports.desk]  # the desk
+in = "desk"
+out = "desk"
+
+[ports.box]
+out = "TR-8S"
+[parts.lead]
+model = "melody-2bar"
+channel = 5
+[parts.drums]
+output = "box"
+drum_map = { kick = 36, snare = 38 }
+
+[set]
+"/al/melody/temperature" = 0.8
+"/al/melody/z" = [
+  0.5,
+  0.25,
+]
+[[map]]
+source = "cc"
+channel = 1
+number = 0
+port = "desk"
+target = "/al/melody/knob/1"
+feedback = true
+
+# the second
+[[map]]
+source = "cc14"
+number = 1
+target = "/al/tempo"
+range = [60, 180]
+[[map]]
+source = "note"
+target = "/al/melody/fire"
+arguments = ["vary", "now"]
+"""
+STARTS = [at for at, line in enumerate(WHOLE.splitlines()) if at == 0 or line.startswith("[")]
+
+
+def _things(text: str) -> tuple[list[set[str]], tuple[str, ...]]:
+    """What each table of ``WHOLE`` is there for and a text still has, table by table, and what is wrong with it."""
+    rig = read_rig(text, (*PARTS, "lead"))
+    ports = {name for name, _, _, _ in rig.ports}
+    targets = {entry.target for entry in rig.entries}
+    values = {command.row.template for command in rig.values}
+    in_order = [
+        {str(rig.tempo_bpm)} & {"96.0"},
+        ports & {"desk"},
+        ports & {"box"},
+        rig.parts.keys() & {"lead"},
+        rig.parts.keys() & {"drums"},
+        values,
+        targets & {"/al/melody/knob/1"},
+        targets & {"/al/tempo"},
+        targets & {"/al/melody/fire"},
+    ]
+    return in_order, rig.problems
+
+
+@given(
+    st.integers(0, len(WHOLE.splitlines()) - 1),
+    st.sampled_from(["drop", "put", "cut", "replace"]),
+    st.floats(0, 0.999),
+    st.sampled_from('[]"x_.-,{ 1\x00') | st.text("[]ab. 1\"'", min_size=1),
+)
+def test_one_broken_line_costs_at_most_its_own_table_and_is_named(at: int, how: str, where: float, put: str) -> None:
+    lines = WHOLE.splitlines()
+    line, is_header = lines[at], lines[at].startswith("[")
+    place = int(where * len(line))
+    broken = {
+        "drop": line[:place] + line[place + 1 :],
+        "put": line[:place] + put[0] + line[place:],
+        "cut": line[:place],
+        # Without any bracket it could be a broken header or a broken value.
+        "replace": "[" + put if is_header else put,
+    }[how]
+    if not broken.strip():
+        return
+    text = "\n".join([*lines[:at], broken, *lines[at + 1 :], ""])
+    table = max(number for number, start in enumerate(STARTS) if start <= at)
+    whole, problems = _things(WHOLE)
+    assert problems == ()
+    left, problems = _things(text)
+    assert left[:table] + left[table + 1 :] == whole[:table] + whole[table + 1 :]
+    try:
+        # Then it only says something else, for example of a port by another name.
+        tomllib.loads(text)
+    except tomllib.TOMLDecodeError:
+        # Within a value of several lines, any of its table's will do.
+        ends = [*STARTS[1:], len(lines)]
+        alike = range(STARTS[table], ends[table]) if "=" not in line and not is_header else (at, STARTS[table])
+        named = {int(problem.split()[1].rstrip(":")) for problem in problems}
+        assert named & {number + 1 for number in alike}, problems
 
 
 @given(st.text(max_size=80), st.text("[]map=\"'\n #.{}", max_size=80))
