@@ -23,6 +23,7 @@ COMMANDS: Final = (
     "replay",
     "sessions",
     "slots",
+    "sequence",
     "interpolate",
     "encode",
     "send",

@@ -98,6 +98,10 @@ def test_slots_are_there_again_after_everything_was_killed(tmp_path: Path, monke
         engine.listen()
         engine.send("/al/melody/temperature", 0.25)
         engine.send("/al/melody/store/2")
+        engine.send("/al/tempo", 999.0)
+        engine.hear_until("/al/bar", 6)
+        engine.send("/al/sequence/add")
+        engine.hear_until("/al/sequence", 1)
         engine.ping()
         for pid in (engine.process.pid, engine.child("main"), engine.child("player")):
             os.kill(pid, signal.SIGKILL)
@@ -105,6 +109,8 @@ def test_slots_are_there_again_after_everything_was_killed(tmp_path: Path, monke
         engine.listen()
         engine.send("/al/melody/slot/2")
         engine.hear_until("/al/melody/temperature", 0.25)
+        engine.send("/al/sequence")
+        engine.hear_until("/al/sequence", 1)
         assert engine.end() == 0
     done = autoloops("slots", "--out", str(tmp_path / "loops"))
     assert done.returncode == 0, done.stderr
@@ -112,6 +118,9 @@ def test_slots_are_there_again_after_everything_was_killed(tmp_path: Path, monke
     loop = mido.MidiFile(tmp_path / "loops" / "slot-2.mid")
     assert [track.name for track in loop.tracks] == ["AutoLoops", "melody"]
     assert any(message.type == "note_on" for message in loop.tracks[1])
+    done = autoloops("sequence", "--out", str(tmp_path / "sequence.mid"))
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.startswith("entry 1: melody, 2 bars, 999 BPM")
 
 
 @pytest.mark.parametrize("words", [("replay", "nowhere"), ("replay", "/dev/null")])

@@ -17,14 +17,21 @@ TICKS_PER_BEAT: Final = 480
 PROGRAM: Final = "AutoLoops"
 
 
-def to_midi(notes: Sequence[RecordedNote], channels: Mapping[str, int], tempo_bpm: float, bars: int) -> bytes:
+def to_midi(
+    notes: Sequence[RecordedNote],
+    channels: Mapping[str, int],
+    tempo_bpm: float,
+    bars: int,
+    changes: Iterable[tuple[int, float]] = (),
+) -> bytes:
     """The file's bytes; every track is ``bars`` long, and what would sound on ends there.
 
     Args:
         notes: What was played.
         channels: Every part, in the order of the tracks, with its MIDI channel, 1 to 16.
-        tempo_bpm: 20 to 999.
+        tempo_bpm: From 4 on.
         bars: From 1.
+        changes: Later tempos, each from a bar on that is counted from 0.
     """
     file = mido.MidiFile(type=1, ticks_per_beat=TICKS_PER_BEAT)
     end = _ticks(bars * BAR_UB)
@@ -32,6 +39,8 @@ def to_midi(notes: Sequence[RecordedNote], channels: Mapping[str, int], tempo_bp
         (0, mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(tempo_bpm))),
         (0, mido.MetaMessage("time_signature", numerator=BEATS_PER_BAR, denominator=4)),
     ]
+    for bar, later_bpm in changes:
+        conductor.append((_ticks(bar * BAR_UB), mido.MetaMessage("set_tempo", tempo=mido.bpm2tempo(later_bpm))))
     file.tracks.append(_track(PROGRAM, conductor, end))
     for part, channel in channels.items():
         events = _events((note for note in notes if note.part == part), channel - 1, end)

@@ -89,4 +89,8 @@ Slots = Annotated[
     Path | None,
     typer.Option(metavar="FILE", dir_okay=False, help="Where the slots are kept. [default: the user's]"),
 ]
+SlotsRead = Annotated[
+    Path | None,
+    typer.Option("--slots", metavar="FILE", dir_okay=False, help="The slots to read. [default: the user's]"),
+]
 Plain = Annotated[bool, typer.Option("--plain", help="Print line by line, for a log.")]

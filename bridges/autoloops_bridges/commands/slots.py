@@ -1,14 +1,21 @@
 """``autoloops slots``: what the slots hold, as a list or as a MIDI file each."""
 
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
 from autoloops_bridges.commands import option_types as option
+from autoloops_bridges.commands.words import check_number
 from autoloops_bridges.record.slots_file import default_slots_path, read_slots
 from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.session.state import Stored
+from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
+
+if TYPE_CHECKING:
+    from autoloops_engine.session.takes import Take
+
+DEFAULT_TEMPO_BPM: Final = 120.0
 
 
 def slots(
@@ -16,11 +23,16 @@ def slots(
         Path | None,
         typer.Option(metavar="FOLDER", file_okay=False, help="Write every slot there as slot-N.mid, a track a part."),
     ] = None,
-    file: Annotated[
-        Path | None,
-        typer.Option("--slots", metavar="FILE", dir_okay=False, help="The slots to read. [default: the user's]"),
+    file: option.SlotsRead = None,
+    tempo: Annotated[
+        float | None,
+        typer.Option(
+            min=MIN_TEMPO_BPM,
+            max=MAX_TEMPO_BPM,
+            callback=check_number,
+            help="Beats per minute. [default: as when it was stored, else 120]",
+        ),
     ] = None,
-    tempo: option.Tempo = 120.0,
 ) -> None:
     """List what the slots hold, or write their loops as MIDI files."""
     path = file or default_slots_path()
@@ -34,7 +46,7 @@ def slots(
         typer.echo(f"slot {number}: " + ", ".join(f"{part} ({stored.model})" for part, stored in parts.items()))
         if out is not None:
             try:
-                typer.echo(f"  {_write(out / f'slot-{number}.mid', number, parts, tempo)}")
+                typer.echo(f"  {_write(out / f'slot-{number}.mid', parts, tempo)}")
             except AutoLoopsError as error:
                 failed += 1
                 typer.echo(f"  {error}", err=True)
@@ -42,24 +54,44 @@ def slots(
         raise typer.Exit(1)
 
 
-def _write(path: Path, number: int, parts: dict[str, Stored], tempo_bpm: float) -> str:
+def _write(path: Path, parts: dict[str, Stored], asked_bpm: float | None) -> str:
+    from autoloops_bridges.commands.midifile import to_midi, write_atomically
+    from autoloops_engine.session.takes import laid_out
+
+    takes = {part: stored.take for part, stored in parts.items() if stored.take is not None}
+    takes |= _decoded({part: stored for part, stored in parts.items() if part not in takes})
+    takes = {part: takes[part] for part in parts}
+    bars = max(take.bars for take in takes.values())
+    tempos_bpm = [stored.tempo_bpm for stored in parts.values() if stored.tempo_bpm is not None]
+    tempo_bpm = asked_bpm or (tempos_bpm or [DEFAULT_TEMPO_BPM])[-1]
+    notes = laid_out(takes, bars)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    write_atomically(path, to_midi(notes, {part: take.channel for part, take in takes.items()}, tempo_bpm, bars))
+    return f"{path}: {bars} bars, {len(notes)} notes, {tempo_bpm:g} BPM."
+
+
+def _decoded(parts: dict[str, Stored]) -> "dict[str, Take]":
+    """What was stored before it sounded, as it would have: each part by itself, keeping to its scale and chords."""
+    if not parts:
+        return {}
     from autoloops_bridges.commands.bundles import choose_bundles
     from autoloops_bridges.commands.casts import open_cast
-    from autoloops_bridges.commands.midifile import to_midi, write_atomically
     from autoloops_bridges.processes.options import assign_channels
     from autoloops_engine.session import offline
     from autoloops_engine.session.core import Session
     from autoloops_engine.session.surface import Target
+    from autoloops_engine.session.takes import Take, taken
 
-    names = tuple(parts)
-    channels = assign_channels(names, {})
-    bundles = choose_bundles(names, {part: stored.model for part, stored in parts.items()})
-    cast = open_cast(bundles, channels)
-    session = Session([part.setup for part in cast], 0, tempo_bpm)
-    session.restore_slots({number: parts})
-    session.act(Target("slot", "", number), (), 0)
-    bars = max(part.setup.bars for part in cast)
-    notes = offline.perform(session, {part.setup.name: part.decoder for part in cast}, tempo_bpm, bars)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    write_atomically(path, to_midi(notes, channels, tempo_bpm, bars))
-    return f"{path}: {bars} bars, {len(notes)} notes."
+    channels = assign_channels(tuple(parts), {})
+    cast = open_cast(choose_bundles(tuple(parts), {part: stored.model for part, stored in parts.items()}), channels)
+    takes = {}
+    for each in cast:
+        part, stored = each.setup.name, parts[each.setup.name]
+        session = Session([each.setup], 0, DEFAULT_TEMPO_BPM)
+        session.set(Target("scale"), tuple(stored.scale.split()), 0)
+        session.set(Target("chords"), (stored.chords,), 0)
+        session.restore_slots({1: {part: stored}})
+        session.act(Target("slot", "", 1), (), 0)
+        notes = offline.perform(session, {part: each.decoder}, DEFAULT_TEMPO_BPM, each.setup.bars)
+        takes[part] = Take(channels[part], each.setup.bars, taken(notes))
+    return takes

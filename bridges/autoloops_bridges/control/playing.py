@@ -88,7 +88,7 @@ PLAYING: Final = (
     ),
     verb(
         "/al/PART/keep/I",
-        "Store what sounded so many bars ago in slot I.",
+        "Store the loop that sounded so many bars ago in slot I.",
         Argument("bars", Type.INT, 0, 1024, "bars", 0, optional=True),
     ),
     verb(
@@ -134,4 +134,33 @@ PLAYING: Final = (
         ),
         "What the part fires by itself after so many passes; `next` and `random` recall its slots.",
     ),
+)
+
+COLLECTING: Final = (
+    Row(
+        "/al/sequence",
+        Kind.VALUE,
+        Direction.OUT,
+        (Argument("entries", Type.INT, 0, 256),),
+        "How many entries the sequence has, which `autoloops sequence` writes as one MIDI file. Sent when that "
+        "changes; without arguments it asks.",
+    ),
+    verb(
+        "/al/sequence/add",
+        "Append the loops as they sound now, of all parts that are heard or of one, to the sequence.",
+        Argument("part", Type.STRING, optional=True),
+    ),
+    verb(
+        "/al/sequence/keep",
+        "Append the last so many bars as they sounded, whatever changed in them, of all parts or of one, to the "
+        "sequence.",
+        Argument("bars", Type.INT, 1, 1024, "bars"),
+        Argument("part", Type.STRING, optional=True),
+    ),
+    verb(
+        "/al/sequence/remove",
+        "Take an entry out of the sequence, by its number; the last one without.",
+        Argument("entry", Type.INT, 1, 256, optional=True),
+    ),
+    verb("/al/sequence/clear", "Take every entry out of the sequence."),
 )

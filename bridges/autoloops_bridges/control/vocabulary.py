@@ -8,7 +8,7 @@ attribute, ``N`` for a number of packets. A *value* with arguments sets, without
 import re
 from typing import Final
 
-from autoloops_bridges.control.playing import PLAYING
+from autoloops_bridges.control.playing import COLLECTING, PLAYING
 from autoloops_bridges.control.rows import WHEN, Argument, Direction, Kind, Row, Type, stream, value, verb
 from autoloops_engine.time.gearing import MULTIPLES
 from autoloops_engine.time.swing import MOST_PERCENT, STRAIGHT_PERCENT
@@ -143,9 +143,10 @@ _WHOLE: Final = (
     ),
     verb(
         "/al/keep/I",
-        "Store what every part played so many bars ago in slot I.",
+        "Store the loop of every part as it sounded so many bars ago in slot I.",
         Argument("bars", Type.INT, 0, 1024, "bars", 0, optional=True),
     ),
+    *COLLECTING,
     verb("/al/slot/I", "Recall slot I for every part that it holds.", WHEN),
     value(
         "/al/scale",

@@ -2,18 +2,19 @@
 
 from importlib.metadata import version
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 from autoloops_bridges.control.dispatch import address_of
 from autoloops_bridges.processes.options import PlayOptions
 from autoloops_bridges.processes.parts import LoadedPart
 from autoloops_bridges.record.lines import VERSION, Control, Joined, Line, Opened, RecordedPart
-from autoloops_bridges.record.slots_file import SlotsFile
+from autoloops_bridges.record.slots_file import SequenceFile, SlotsFile, StoredFile
 from autoloops_bridges.record.writer import RecordWriter, make_room, new_record, sessions_folder
 from autoloops_engine.messages import FromPlayer, Frozen, Sounded, TransportState
 from autoloops_engine.session.core import Session
 
 _CLOSE_S: Final = 1.0
+_Kept = TypeVar("_Kept")
 
 
 class Archive:
@@ -33,6 +34,7 @@ class Archive:
         self.controls: list[Control] = []
         self._session = session
         self._slots = SlotsFile(Path(options.slots)) if options.slots else None
+        self._sequence = SequenceFile(Path(options.slots)) if options.slots else None
         self._remarks: list[str] = []
         self._lines: list[Line] = []
         self._writer: RecordWriter | None = None
@@ -44,6 +46,10 @@ class Archive:
         if self._slots is not None:
             slots, remark = self._slots.read()
             session.restore_slots(slots)
+            self._remarks += [remark] if remark else []
+        if self._sequence is not None:
+            sequence, remark = self._sequence.read()
+            session.restore_sequence(sequence)
             self._remarks += [remark] if remark else []
 
     @property
@@ -79,10 +85,8 @@ class Archive:
             self._writer.write(lines)
             remark = self._writer.take_remark()
             self._remarks += [remark] if remark else []
-        slots = self._session.take_slots()
-        if self._slots is not None:
-            remark = (self._slots.write(slots) if slots is not None else "") or self._slots.take_failure()
-            self._remarks += [remark] if remark else []
+        self._remarks += _kept(self._slots, self._session.take_slots())
+        self._remarks += _kept(self._sequence, self._session.take_sequence())
         remarks, self._remarks = self._remarks, []
         return remarks
 
@@ -91,8 +95,17 @@ class Archive:
         self.advance()
         if self._writer is not None:
             self._writer.close(_CLOSE_S)
-        if self._slots is not None:
-            self._slots.close(_CLOSE_S)
+        for file in (self._slots, self._sequence):
+            if file is not None:
+                file.close(_CLOSE_S)
+
+
+def _kept(file: StoredFile[_Kept] | None, changed: _Kept | None) -> list[str]:
+    """Writes what changed; what to tell the performer."""
+    if file is None:
+        return []
+    remark = (file.write(changed) if changed is not None else "") or file.take_failure()
+    return [remark] if remark else []
 
 
 def _recorded(part: LoadedPart) -> RecordedPart:

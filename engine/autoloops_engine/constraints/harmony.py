@@ -94,6 +94,10 @@ class Harmony:
         return chord | self._scale
 
 
+# Nothing is forbidden.
+FREE: Final = Harmony()
+
+
 def _scale(words: str) -> tuple[str, str, PitchClasses]:
     given = words.lower().split()
     names = [word for word in given if word in SCALES]

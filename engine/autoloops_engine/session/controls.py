@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from autoloops_engine.errors import UsageError
-from autoloops_engine.session import capturing, limiting, moving, sounding, timing
+from autoloops_engine.session import capturing, limiting, moving, sequence, sounding, timing
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.sharing import link, unlink
 from autoloops_engine.session.stage import Stage
@@ -34,6 +34,7 @@ class StageValue:
     write: Callable[[Stage, Target, Values, int], None]
 
 
+_WHOLE: Final = ("parts", "tempo", "position", "swing", "sync/multiple", "scale", "chords", "ear", "sequence")
 _PLAIN: Final = (
     "model",
     "temperature",
@@ -67,9 +68,7 @@ _PLAIN: Final = (
 
 def targets(stage: Stage) -> tuple[Target, ...]:
     """Everything that has a value."""
-    found = [
-        Target(name) for name in ("parts", "tempo", "position", "swing", "sync/multiple", "scale", "chords", "ear")
-    ]
+    found = [Target(name) for name in _WHOLE]
     if stage.sync is not None:
         found.append(Target("sync/state"))
     for part in stage.parts.values():
@@ -177,6 +176,7 @@ STAGE_VALUES: Final[dict[str, StageValue]] = {
     "follow": StageValue(moving.read_follow, moving.write_follow),
     "model": StageValue(lambda stage, target: (stage.models[stage.part(target.part).name],), _wish_model),
     "ear": StageValue(capturing.read_ear, capturing.write_ear),
+    "sequence": StageValue(sequence.read, sequence.write),
     "scale": StageValue(limiting.read_scale, limiting.write_scale),
     "chords": StageValue(limiting.read_chords, limiting.write_chords),
     "freeze": StageValue(limiting.read_freeze, limiting.write_freeze),

@@ -32,6 +32,7 @@ from autoloops_engine.session.slots import Slots
 from autoloops_engine.session.stage import FREEZE_LEAD_US, Stage
 from autoloops_engine.session.state import SessionState
 from autoloops_engine.session.surface import Target, Values
+from autoloops_engine.session.takes import Sequence as Collected
 from autoloops_engine.session.transport import Change
 from autoloops_engine.session.undo import Undo
 from autoloops_engine.session.wanted import Wanted
@@ -274,6 +275,15 @@ class Session:
     def restore_slots(self, slots: Slots) -> None:
         """Fill the slots with what was stored before."""
         self._stage.slots = slots
+
+    def take_sequence(self) -> Collected | None:
+        """The sequence, if it changed since the last call."""
+        changed, self._stage.sequence_changed = self._stage.sequence_changed, False
+        return self._stage.sequence if changed else None
+
+    def restore_sequence(self, sequence: Collected) -> None:
+        """Begin with the sequence that was collected before."""
+        self._stage.sequence = sequence
 
     def loop_steps(self, part: str) -> list[LoopSteps]:
         """The steps of a part's loop as it last sounded, bar after bar, as far as they are known."""

@@ -357,8 +357,8 @@ class PartSession:
     def _remember(self, frozen: Frozen) -> None:
         record = self._records.get(frozen.bar.id)
         if record is not None:
-            bar = PastBar(frozen.song_bar, record.loop_bar, self.length_bars, record.steps, record.settings)
-            self.past.add(bar)
+            at = (frozen.song_bar, record.loop_bar, self.length_bars)
+            self.past.add(PastBar(*at, record.steps, record.settings, record.harmony, (frozen,)))
 
     def _splice_request(self, wanted: Wanted, ticket: int) -> DecodeRequest:
         splice = self._lineup.splice
@@ -395,7 +395,7 @@ class PartSession:
         settings, song_bar = asked.settings, asked.wanted.song_bar
         loop = self._loop(settings, origin_bar, song_bar)
         levers = self.honest.levers(loop)
-        self._asked.keep(ticket, asked._replace(levers=levers))
+        self._asked.keep(ticket, asked._replace(levers=levers, harmony=self._harmony))
         bias = bar_bias(
             self._codec,
             settings.bounds,
@@ -441,5 +441,6 @@ class PartSession:
                 sounding,
                 self._transpose(asked.settings),
                 asked.settings,
+                asked.harmony,
             )
         )

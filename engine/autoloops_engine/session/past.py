@@ -4,6 +4,8 @@ from collections import deque
 from typing import Final, NamedTuple
 
 from autoloops_engine.codecs.registry import LoopSteps
+from autoloops_engine.constraints.harmony import Harmony
+from autoloops_engine.messages import Frozen
 from autoloops_engine.session.settings import Settings
 
 # Bars that are remembered: at 120 BPM the last 34 minutes.
@@ -11,13 +13,25 @@ REMEMBERED_BARS: Final = 1_024
 
 
 class PastBar(NamedTuple):
-    """A bar that sounded."""
+    """A bar that sounded.
+
+    Attributes:
+        song_bar: Where in the song, from 0.
+        loop_bar: Where in the loop, from 0.
+        length_bars: How long the loop was.
+        steps: What the model made.
+        settings: What it was made from, ...
+        harmony: ... and the scale and chords that it kept to.
+        frozen: As the player froze it, and each splice into it since, in order.
+    """
 
     song_bar: int
     loop_bar: int
     length_bars: int
     steps: LoopSteps
     settings: Settings
+    harmony: Harmony
+    frozen: tuple[Frozen, ...]
 
 
 class Past:
@@ -29,8 +43,28 @@ class Past:
     def add(self, bar: PastBar) -> None:
         """A bar was frozen; one that was spliced takes the place of what it was."""
         if self._bars and self._bars[-1].song_bar == bar.song_bar:
-            self._bars.pop()
+            old = self._bars.pop()
+            if bar.frozen[-1].origin == "splice":
+                bar = bar._replace(frozen=old.frozen + bar.frozen)
         self._bars.append(bar)
+
+    @property
+    def newest_bar(self) -> int | None:
+        """The song bar that was frozen last; None: there is none."""
+        return self._bars[-1].song_bar if self._bars else None
+
+    def stretch(self, first_bar: int, last_bar: int) -> tuple[PastBar, ...]:
+        """The bars of a stretch of the song as they sounded last, in order, as far back as the song did not jump."""
+        found: list[PastBar] = []
+        below = last_bar + 1
+        for bar in reversed(self._bars):
+            if bar.song_bar > last_bar:
+                continue
+            if not first_bar <= bar.song_bar < below:
+                break
+            found.append(bar)
+            below = bar.song_bar
+        return tuple(reversed(found))
 
     def loop(self, bars_ago: int) -> tuple[PastBar, ...]:
         """The whole loop as it sounded so many bars ago, bar 0 first; empty when it is not known, or not any more.

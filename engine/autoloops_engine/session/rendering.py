@@ -3,6 +3,7 @@
 from dataclasses import dataclass
 
 from autoloops_engine.codecs.registry import Codec, LoopSteps
+from autoloops_engine.constraints.harmony import FREE, Harmony
 from autoloops_engine.inference.decoder import Floats
 from autoloops_engine.notes import Bar, Note, Tie
 from autoloops_engine.session.settings import Settings
@@ -24,6 +25,7 @@ class BarRecord:
         sounding: The pitch, as decoded, that sounds at its start; None when silent.
         transpose: Semitones added to every pitch.
         settings: What it was made from.
+        harmony: The scale and chords that it was to keep to.
     """
 
     id: int
@@ -36,6 +38,7 @@ class BarRecord:
     sounding: int | None
     transpose: int
     settings: Settings
+    harmony: Harmony = FREE
 
     def sounding_at(self, step: int) -> int | None:
         """The pitch, as decoded, that sounds going into ``step`` (0 to 16)."""

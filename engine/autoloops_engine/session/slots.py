@@ -13,6 +13,7 @@ from autoloops_engine.session.settings import Settings
 from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.state import Stored, restored_settings, settings_state
 from autoloops_engine.session.surface import Key
+from autoloops_engine.session.takes import Take, take_of_loop
 from autoloops_engine.time.quantum import When
 from autoloops_engine.units import MAX_COORDINATE
 
@@ -29,11 +30,11 @@ def store(stage: Stage, parts: list[PartSession], key: Key) -> None:
         UsageError: there is no such slot.
     """
     for part in parts:
-        put(stage, part, key, part.settings)
+        put(stage, part, key, part.settings, _take_as_set(stage, part))
 
 
-def put(stage: Stage, part: PartSession, key: Key, settings: Settings) -> None:
-    """Put settings of a part into a slot.
+def put(stage: Stage, part: PartSession, key: Key, settings: Settings, take: Take | None) -> None:
+    """Put settings of a part into a slot, with the loop as it sounded by them.
 
     Raises:
         UsageError: there is no such slot.
@@ -44,7 +45,9 @@ def put(stage: Stage, part: PartSession, key: Key, settings: Settings) -> None:
         base = np.clip(point.base + point.motion, -MAX_COORDINATE, MAX_COORDINATE)
         settings = replace(settings, point=replace(point, base=base, motion=None))
     stage.slots_changed = True
-    slot[part.name] = Stored(stage.models[part.name], settings_state(settings), point.space.family)
+    harmony, tempo_bpm = stage.harmony, stage.transport.song_tempo_bpm
+    what = (stage.models[part.name], settings_state(settings), point.space.family)
+    slot[part.name] = Stored(*what, take, harmony.scale, harmony.chords, tempo_bpm)
 
 
 def recall(stage: Stage, parts: list[PartSession], key: Key, when: When, now_us: int) -> None:
@@ -98,6 +101,16 @@ def slots_of(stage: Stage, part: PartSession) -> list[int]:
     return sorted(
         number for number, slot in stage.slots.items() if part.name in slot and slot[part.name].model == model
     )
+
+
+def _take_as_set(stage: Stage, part: PartSession) -> Take | None:
+    """The loop as it sounds, if all of it was made from what the part is set to; None: that has not sounded yet."""
+    loop, wanted = part.past.loop(0), settings_state(part.settings)
+    for bar in loop:
+        # A splice has only the rest of its bar from these settings.
+        if len(bar.frozen) > 1 or bar.harmony != stage.harmony or settings_state(bar.settings) != wanted:
+            return None
+    return take_of_loop(part.channel, loop) if len(loop) == part.length_bars else None
 
 
 def _number(key: Key) -> int:

@@ -25,6 +25,7 @@ from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.settings import Arrival, Launch, PartSetup, Settings
 from autoloops_engine.session.state import Stored
 from autoloops_engine.session.surface import Target
+from autoloops_engine.session.takes import Sequence as Collected
 from autoloops_engine.session.transport import KnownTransport
 from autoloops_engine.time.quantum import When, launch_position_ub
 from autoloops_engine.time.swing import Swing
@@ -69,6 +70,8 @@ class Stage:
         listens: Whether notes that come in over MIDI are played in.
         phrases: What parts are to take up, once it is encoded.
         slots_changed: Whether they are others than when they were last written down.
+        sequence: What was collected, in order.
+        sequence_changed: Whether it is another than when it was last written down.
         harmony: Scale and chords that pitched parts keep to.
         start_by_us: A start waits for bar 1 until then; None: none waits.
         swing: The swing of the rig.
@@ -102,6 +105,8 @@ class Stage:
         self.habits: dict[str, Habits] = {}
         self.slots: dict[int, dict[str, Stored]] = {}
         self.slots_changed = False
+        self.sequence: Collected = ()
+        self.sequence_changed = False
         self.ear = Ear()
         self.listens = False
         self.phrases: list[Phrase] = []

@@ -15,6 +15,7 @@ from autoloops_engine.session.firing import Fired
 from autoloops_engine.session.habits import Habits
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.settings import Launch, Settings
+from autoloops_engine.session.takes import Take, TempoBpm
 from autoloops_engine.time.swing import Swing
 
 _FLOAT64: Final = "<f8"
@@ -62,17 +63,25 @@ class SettingsState(Struct, frozen=True):
 
 
 class Stored(Struct, frozen=True):
-    """What a slot holds of a part, and the model whose latent point that is.
+    """What a slot holds of a part, and the model whose latent point that is; with what it takes to export it.
 
     Attributes:
         model: What the model is called.
         settings: What the part was set to.
         family: Identifies the model among those of its name; empty: it is not known.
+        take: The loop as it sounded; None: it was stored before it did.
+        scale: What it was to keep to then, as in ``Harmony``, ...
+        chords: ... and so.
+        tempo_bpm: The tempo of the song then; None: not known.
     """
 
     model: str
     settings: SettingsState
     family: str = ""
+    take: Take | None = None
+    scale: str = OFF
+    chords: str = OFF
+    tempo_bpm: TempoBpm | None = None
 
 
 class LaunchState(Struct, frozen=True):

@@ -58,6 +58,11 @@ class KnownTransport:
         """How many times the master's tempo the song plays, as it was chosen last."""
         return self._state.gearing.multiple if self._told_multiple is None else self._told_multiple
 
+    @property
+    def song_tempo_bpm(self) -> float:
+        """The tempo of the song: the multiple of the master's."""
+        return self.tempo_bpm * self.multiple
+
     def restore(self, tempo_bpm: float, state: TransportState | None) -> None:
         """Take over what a former session knew."""
         self.tempo_bpm = tempo_bpm

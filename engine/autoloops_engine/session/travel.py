@@ -10,6 +10,7 @@ from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.settings import Settings
 from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.surface import Key
+from autoloops_engine.session.takes import take_of_loop
 from autoloops_engine.time.quantum import When
 
 
@@ -33,7 +34,7 @@ def keep(stage: Stage, parts: list[PartSession], key: Key, bars_ago: int) -> Non
         UsageError: there is no such slot, or what sounded then is not known, or not any more.
     """
     for part, settings in [(part, heard(part, bars_ago)) for part in parts]:
-        slots.put(stage, part, key, settings)
+        slots.put(stage, part, key, settings, take_of_loop(part.channel, part.past.loop(bars_ago)))
 
 
 def heard(part: PartSession, bars_ago: int) -> Settings:

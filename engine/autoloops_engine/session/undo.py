@@ -18,6 +18,7 @@ from autoloops_engine.session.sharing import restore_links
 from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.state import Stored
 from autoloops_engine.session.surface import Target
+from autoloops_engine.session.takes import Sequence
 from autoloops_engine.time.swing import Swing
 from autoloops_engine.units import US_PER_S
 
@@ -58,6 +59,7 @@ class _Snapshot(NamedTuple):
     links: tuple[tuple[str, ...], ...]
     slots: dict[int, dict[str, Stored]]
     leaving: dict[str, int]
+    sequence: Sequence
 
 
 class Undo:
@@ -173,12 +175,14 @@ def _snapshot(stage: Stage) -> _Snapshot:
     }
     slots = {number: dict(slot) for number, slot in stage.slots.items()}
     tempo_bpm, leaving = stage.transport.tempo_bpm, dict(stage.leaving)
-    return _Snapshot(parts, stage.harmony, stage.swing, tempo_bpm, stage.links.groups, slots, leaving)
+    return _Snapshot(parts, stage.harmony, stage.swing, tempo_bpm, stage.links.groups, slots, leaving, stage.sequence)
 
 
 def _put_back(stage: Stage, to: _Snapshot, now_us: int) -> None:
     stage.slots = {number: dict(slot) for number, slot in to.slots.items()}
     stage.slots_changed = True
+    stage.sequence_changed = stage.sequence_changed or to.sequence is not stage.sequence
+    stage.sequence = to.sequence
     stage.harmony = to.harmony
     assemble(stage, {name: was.member for name, was in to.parts.items()}, to.leaving, now_us)
     stage.set_swing(to.swing)

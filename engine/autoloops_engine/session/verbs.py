@@ -6,7 +6,7 @@ from typing import Final
 
 from autoloops_engine.errors import UsageError
 from autoloops_engine.messages import Continue, Panic, Start, Stop
-from autoloops_engine.session import capturing, membership, moving, slots, sounding, timing, travel
+from autoloops_engine.session import capturing, membership, moving, sequence, slots, sounding, timing, travel
 from autoloops_engine.session.firing import when_named
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.past import REMEMBERED_BARS
@@ -119,4 +119,8 @@ VERBS: Final[dict[str, Verb]] = {
     "remove": membership.leave,
     "back": _back,
     "keep": _keep,
+    "sequence/add": sequence.add,
+    "sequence/keep": sequence.keep,
+    "sequence/remove": sequence.remove,
+    "sequence/clear": sequence.clear,
 }

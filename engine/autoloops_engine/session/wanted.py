@@ -4,6 +4,7 @@ from collections import OrderedDict, deque
 from enum import Enum
 from typing import Final, NamedTuple
 
+from autoloops_engine.constraints.harmony import FREE, Harmony
 from autoloops_engine.inference.levers import Levers
 from autoloops_engine.session.rendering import BarRecord
 from autoloops_engine.session.settings import Settings
@@ -40,6 +41,7 @@ class Asked(NamedTuple):
     before: BarRecord | None
     settings: Settings
     levers: Levers | None = None
+    harmony: Harmony = FREE
 
 
 class AskedBars:
