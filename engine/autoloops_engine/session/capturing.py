@@ -4,6 +4,7 @@ from typing import Final
 
 from autoloops_engine.errors import UsageError
 from autoloops_engine.latent import point_at
+from autoloops_engine.session import later
 from autoloops_engine.session.ear import Phrase, rotated
 from autoloops_engine.session.firing import Fired, when_named
 from autoloops_engine.session.stage import Stage
@@ -66,7 +67,8 @@ def take_up(stage: Stage, phrase: Phrase, z: list[float], now_us: int) -> None:
     except ValueError as error:
         raise UsageError(str(error)) from error
     stage.fired[part.name] = Fired(stage.fired[part.name].count, taken, part.settings.seed)
-    stage.launch(part, phrase.when, now_us, point=stage.drifting(part, taken))
+    position_ub = stage.launch(part, phrase.when, now_us, point=stage.drifting(part, taken))
+    later.choke(stage, part, position_ub, now_us)
 
 
 def _position_ub(stage: Stage, now_us: int) -> int:

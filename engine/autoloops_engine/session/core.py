@@ -22,7 +22,7 @@ from autoloops_engine.messages import (
     ToPlayer,
     TransportState,
 )
-from autoloops_engine.session import controls, membership, moving, takeover, verbs
+from autoloops_engine.session import controls, later, membership, moving, takeover, verbs
 from autoloops_engine.session.ear import Phrase
 from autoloops_engine.session.pacing import Pace
 from autoloops_engine.session.part import PartSession
@@ -202,11 +202,12 @@ class Session:
     def advance(self, now_us: int) -> None:
         """Do what has become due: a start whose bar 1 lies ready, or which waited long enough."""
         self._stage.now_us = now_us
+        later.settle(self._stage, now_us)
         verbs.start_if_ready(self._stage, now_us)
 
     def next_deadline_us(self) -> int | None:
         """When ``advance`` and the two that take requests have to be called next; None: nothing becomes due."""
-        deadlines_us = (self._stage.start_by_us, self._paced_us, self._search_us)
+        deadlines_us = (self._stage.start_by_us, self._paced_us, self._search_us, later.next_due_us(self._stage))
         return min((deadline_us for deadline_us in deadlines_us if deadline_us is not None), default=None)
 
     def take_wishes(self) -> dict[str, str]:
@@ -369,6 +370,8 @@ class Session:
             elif change is Change.JUMP:
                 with self._stage.settling(part):
                     part.jump(state.epoch, bar_of(state.gearing.song_at(state.position_ub)))
+        if change is Change.JUMP:
+            later.jump(self._stage)
 
     def _heed(self, sync: SyncState) -> None:
         tempo_bpm = self._transport.tempo_bpm

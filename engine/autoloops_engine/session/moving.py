@@ -9,7 +9,7 @@ import numpy as np
 from autoloops_engine.errors import UsageError
 from autoloops_engine.messages import Frozen
 from autoloops_engine.philox import derived_seed
-from autoloops_engine.session import slots
+from autoloops_engine.session import later, slots
 from autoloops_engine.session.firing import Fired
 from autoloops_engine.session.habits import FIRES, FOLLOWS, NO_CORNERS
 from autoloops_engine.session.motion import Motion
@@ -173,6 +173,9 @@ def _follow(stage: Stage, part: PartSession, action: str, next_bar: int, now_us:
         stage.habits[part.name].recalled = slot
     stage.fired[part.name] = fired
     stage.line_up(part, launch, now_us)
+    if not part.muted:
+        # One that was choked plays on unheard; what follows there does not take the turn back.
+        later.choke(stage, part, launch.position_ub, now_us)
 
 
 def _next_slot(stage: Stage, part: PartSession, drawn: int | None) -> tuple[int, Settings] | None:

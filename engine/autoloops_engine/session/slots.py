@@ -50,8 +50,11 @@ def put(stage: Stage, part: PartSession, key: Key, settings: Settings, take: Tak
     slot[part.name] = Stored(*what, take, harmony.scale, harmony.chords, tempo_bpm)
 
 
-def recall(stage: Stage, parts: list[PartSession], key: Key, when: When, now_us: int) -> None:
+def recall(stage: Stage, parts: list[PartSession], key: Key, when: When, now_us: int) -> int:
     """Set parts to what a slot holds, at a launch point; parts that it does not hold stay as they are.
+
+    Returns:
+        The first launch point, in micro-beats.
 
     Raises:
         UsageError: there is no such slot, or nothing of these parts is in it, or what belongs to another model.
@@ -61,11 +64,13 @@ def recall(stage: Stage, parts: list[PartSession], key: Key, when: When, now_us:
         raise UsageError(f"Slot {key} is empty: store something in it first.")
     # All of them are read before one is launched: either all change or none.
     recalled = [(part, stored_settings(stage, part, key)) for part in held]
+    positions_ub = []
     for part, settings in recalled:
         stage.fired[part.name] = Fired(stage.fired[part.name].count, settings.point, settings.seed)
         stage.habits[part.name].recalled = _number(key)
         drifting = replace(settings, point=stage.drifting(part, settings.point))
-        stage.launch(part, when, now_us, settings=drifting, to_group=len(recalled) == 1)
+        positions_ub.append(stage.launch(part, when, now_us, settings=drifting, to_group=len(recalled) == 1))
+    return min(positions_ub)
 
 
 def stored_settings(stage: Stage, part: PartSession, key: Key) -> Settings:

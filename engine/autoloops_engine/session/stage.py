@@ -23,7 +23,7 @@ from autoloops_engine.session.habits import Habits
 from autoloops_engine.session.links import Links
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.settings import Arrival, Launch, PartSetup, Settings
-from autoloops_engine.session.state import Stored
+from autoloops_engine.session.state import Later, Stored
 from autoloops_engine.session.surface import Target
 from autoloops_engine.session.takes import Sequence as Collected
 from autoloops_engine.session.transport import KnownTransport
@@ -61,6 +61,7 @@ class Stage:
         arrivals: Parts that somebody wants, since they were last taken.
         awaited: The names of those that have not joined in yet.
         leaving: By part, the position at which it leaves.
+        later: What takes effect at positions, together with launches.
         messages: What to send to the player.
         touched: What changed, for the echoes, in the order in which it did.
         budget_us: The decode budget of a bar, in microseconds.
@@ -99,6 +100,7 @@ class Stage:
         self.arrivals: list[Arrival] = []
         self.awaited: set[str] = set()
         self.leaving: dict[str, int] = {}
+        self.later: tuple[Later, ...] = ()
         self.messages: list[ToPlayer] = []
         self.touched: dict[Target, None] = {}
         self.budget_us = 0
@@ -200,7 +202,7 @@ class Stage:
         restart: bool = False,
         settings: Settings | None = None,
         to_group: bool = True,
-    ) -> None:
+    ) -> int:
         """Line up a launch of a part at the next position that ``when`` allows and that can still be reached.
 
         While nothing plays it takes effect at once.
@@ -214,9 +216,13 @@ class Stage:
             restart: Bar 0 of the loop falls on the position, which has to be a bar line.
             settings: Everything from there on, before point and seed; None: as it is.
             to_group: The parts that share the latent point are launched to it as well.
+
+        Returns:
+            The position, in micro-beats.
         """
         position_ub = self.reachable(part, when, now_us) if self.playing else self.transport.state.song_at(now_us)
         self.line_up(part, Launch(position_ub, point, seed, restart, settings), now_us, to_group=to_group)
+        return position_ub
 
     def reachable(self, part: PartSession, when: When, now_us: int) -> int:
         """The next position that ``when`` allows a part and that a decoded bar still reaches, in micro-beats."""

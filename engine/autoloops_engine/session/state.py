@@ -94,6 +94,16 @@ class LaunchState(Struct, frozen=True):
     settings: SettingsState | None
 
 
+class Choke(Struct, frozen=True, tag=True):
+    """From a position on a part is heard, and the others of its choke group are silent."""
+
+    position_ub: int
+    part: str
+
+
+Later = Choke
+
+
 class PartState(Struct, frozen=True):
     """One part; see ``Settings`` and ``PartSession``."""
 
@@ -115,6 +125,7 @@ class SessionState(Struct, frozen=True):
     Attributes:
         leaving: By part, the position at which it leaves.
         came: How many parts there were since the start.
+        later: What takes effect together with launches.
     """
 
     seed: int
@@ -128,6 +139,7 @@ class SessionState(Struct, frozen=True):
     listens: bool = False
     leaving: dict[str, int] = {}
     came: int = 0
+    later: tuple[Later, ...] = ()
 
 
 def point_state(point: LatentPoint) -> PointState:

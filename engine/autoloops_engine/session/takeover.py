@@ -23,6 +23,7 @@ def state_of(stage: Stage) -> SessionState:
         stage.listens,
         dict(stage.leaving),
         stage.came,
+        stage.later,
     )
 
 
@@ -48,6 +49,7 @@ def restore(stage: Stage, state: SessionState) -> None:
         stage.messages.append(part.route())
     restore_links(stage, state.links)
     stage.came = max(stage.came, state.came)
+    stage.later = state.later
     stage.leaving = {name: at_ub for name, at_ub in state.leaving.items() if name in stage.parts}
     stage.messages.append(Ask())
     membership.tell_leaving(stage)

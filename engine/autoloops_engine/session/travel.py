@@ -14,17 +14,22 @@ from autoloops_engine.session.takes import take_of_loop
 from autoloops_engine.time.quantum import When
 
 
-def back(stage: Stage, parts: list[PartSession], bars_ago: int, when: When, now_us: int) -> None:
+def back(stage: Stage, parts: list[PartSession], bars_ago: int, when: When, now_us: int) -> int:
     """Let parts play, from a launch point on, what they played so many bars ago: the same notes.
 
     The controls are what they were then; moving one goes on from there.
 
+    Returns:
+        The first launch point, in micro-beats; 0 where there are no parts.
+
     Raises:
         UsageError: what sounded then is not known, or not any more.
     """
+    positions_ub = []
     for part, settings in [(part, heard(part, bars_ago)) for part in parts]:
         stage.fired[part.name] = Fired(stage.fired[part.name].count, settings.point, settings.seed)
-        stage.launch(part, when, now_us, settings=settings, to_group=len(parts) == 1)
+        positions_ub.append(stage.launch(part, when, now_us, settings=settings, to_group=len(parts) == 1))
+    return min(positions_ub, default=0)
 
 
 def keep(stage: Stage, parts: list[PartSession], key: Key, bars_ago: int) -> None:

@@ -7,7 +7,7 @@ from msgspec import structs
 
 from autoloops_engine.constraints.harmony import Harmony
 from autoloops_engine.errors import UsageError
-from autoloops_engine.session import capturing, controls, sounding
+from autoloops_engine.session import capturing, controls, later, sounding
 from autoloops_engine.session.ear import Phrase
 from autoloops_engine.session.feel import PartFeel
 from autoloops_engine.session.firing import Fired
@@ -16,7 +16,7 @@ from autoloops_engine.session.membership import Member, assemble, join
 from autoloops_engine.session.settings import Launch, PartSetup, Settings
 from autoloops_engine.session.sharing import restore_links
 from autoloops_engine.session.stage import Stage
-from autoloops_engine.session.state import Stored
+from autoloops_engine.session.state import Later, Stored
 from autoloops_engine.session.surface import Target
 from autoloops_engine.session.takes import Sequence
 from autoloops_engine.time.swing import Swing
@@ -60,6 +60,7 @@ class _Snapshot(NamedTuple):
     slots: dict[int, dict[str, Stored]]
     leaving: dict[str, int]
     sequence: Sequence
+    later: tuple[Later, ...]
 
 
 class Undo:
@@ -175,7 +176,8 @@ def _snapshot(stage: Stage) -> _Snapshot:
     }
     slots = {number: dict(slot) for number, slot in stage.slots.items()}
     tempo_bpm, leaving = stage.transport.tempo_bpm, dict(stage.leaving)
-    return _Snapshot(parts, stage.harmony, stage.swing, tempo_bpm, stage.links.groups, slots, leaving, stage.sequence)
+    shared = stage.links.groups, slots, leaving, stage.sequence, stage.later
+    return _Snapshot(parts, stage.harmony, stage.swing, tempo_bpm, *shared)
 
 
 def _put_back(stage: Stage, to: _Snapshot, now_us: int) -> None:
@@ -197,6 +199,8 @@ def _put_back(stage: Stage, to: _Snapshot, now_us: int) -> None:
                 part.port = was.port
                 part.feel = was.feel
                 part.settle(now_us)
+        stage.later = to.later
+        later.settle(stage, now_us)
     restore_links(stage, to.links)
     if to.tempo_bpm != stage.transport.tempo_bpm and not (stage.sync is not None and stage.sync.holds_tempo):
         stage.messages.append(stage.transport.tell_tempo(to.tempo_bpm, 0))

@@ -6,7 +6,7 @@ from typing import Final
 
 from autoloops_engine.errors import UsageError
 from autoloops_engine.messages import Continue, Panic, Start, Stop
-from autoloops_engine.session import capturing, membership, moving, sequence, slots, sounding, timing, travel
+from autoloops_engine.session import capturing, later, membership, moving, sequence, slots, timing, travel
 from autoloops_engine.session.firing import when_named
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.past import REMEMBERED_BARS
@@ -63,8 +63,8 @@ def _fire(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     for other in stage.linked(part):
         point = fired.point.seen_in(other.settings.point.space)
         stage.fired[other.name] = replace(stage.fired[other.name], point=point, seed=other.settings.seed)
-    stage.launch(part, when, now_us, point=stage.drifting(part, fired.point), seed=fired.seed)
-    sounding.choke_others(stage, part)
+    position_ub = stage.launch(part, when, now_us, point=stage.drifting(part, fired.point), seed=fired.seed)
+    later.choke(stage, part, position_ub, now_us)
 
 
 def _store(stage: Stage, target: Target, values: Values, now_us: int) -> None:
@@ -72,15 +72,18 @@ def _store(stage: Stage, target: Target, values: Values, now_us: int) -> None:
 
 
 def _recall(stage: Stage, target: Target, values: Values, now_us: int) -> None:
-    parts = _meant(stage, target)
-    slots.recall(stage, parts, target.key, when_named(str(values[0])) if values else When.BAR, now_us)
+    when, parts = when_named(str(values[0])) if values else When.BAR, _meant(stage, target)
+    position_ub = slots.recall(stage, parts, target.key, when, now_us)
     if target.part:
-        sounding.choke_others(stage, parts[0])
+        later.choke(stage, parts[0], position_ub, now_us)
 
 
 def _back(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     when = when_named(str(values[1])) if len(values) > 1 else When.BAR
-    travel.back(stage, _meant(stage, target), whole(values[:1], 0, REMEMBERED_BARS), when, now_us)
+    parts = _meant(stage, target)
+    position_ub = travel.back(stage, parts, whole(values[:1], 0, REMEMBERED_BARS), when, now_us)
+    if target.part:
+        later.choke(stage, parts[0], position_ub, now_us)
 
 
 def _keep(stage: Stage, target: Target, values: Values, now_us: int) -> None:
