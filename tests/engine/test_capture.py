@@ -18,6 +18,7 @@ from autoloops_engine.session.offline import Performance
 from autoloops_engine.session.settings import PartSetup
 from autoloops_engine.session.surface import Target
 from autoloops_engine.testing import StubDecoder
+from autoloops_engine.time.quantum import When
 from autoloops_engine.units import BAR_UB, STEP_UB
 
 TEMPO_BPM = 120.0
@@ -133,6 +134,21 @@ def test_an_amount_goes_so_far_and_another_model_refuses() -> None:
     assert session.get(Target("z", "melody")) == pytest.approx(before)
     with pytest.raises(UsageError, match="another model"):
         session.take_up(asked, [1.0], 1_000_000)
+
+
+@pytest.mark.parametrize("amount", [0.0, 0.5, 1.0])
+def test_a_file_is_taken_up_as_far_as_its_amount_says(amount: float) -> None:
+    decoder = open_decoder(find_bundle("melody-2bar"))
+    session = Session([PartSetup("melody", 1, latent_space(decoder.manifest), 2)], 5, TEMPO_BPM)
+    before = np.array(session.get(Target("z", "melody")))
+    session.act(Target("load", "melody"), ("tune.mid", amount, "loop"), 0)
+    session.act(Target("load", "melody"), ("tune.mid",), 0)
+    asked, whole = session.take_phrases()
+    assert (asked.path, asked.when, whole.amount, whole.when) == ("tune.mid", When.LOOP, 1.0, When.BAR)
+    there = np.linspace(-1.0, 1.0, len(before))
+    session.take_up(asked, [*there], 0)
+    left = np.linalg.norm(np.array(session.get(Target("z", "melody"))) - there) / np.linalg.norm(before - there)
+    assert left == pytest.approx(1 - amount, abs=1e-5) if amount in {0.0, 1.0} else 0.2 < left < 0.8
 
 
 def test_a_phrase_that_was_taken_up_is_a_step_of_undo_and_what_was_changed_before_stays() -> None:

@@ -8,6 +8,7 @@ from hypothesis import strategies as st
 
 from autoloops_engine.bundle.installed import find_bundle
 from autoloops_engine.codecs import drums
+from autoloops_engine.codecs.melody import FIRST_ONSET, pitch_of
 from autoloops_engine.codecs.registry import DRUMS, MELODY, Codec, LoopSteps
 from autoloops_engine.constraints.bias import bar_bias
 from autoloops_engine.constraints.harmony import SCALES, Harmony
@@ -15,6 +16,7 @@ from autoloops_engine.constraints.limits import Limits
 from autoloops_engine.errors import UsageError
 from autoloops_engine.inference.decoder import Decoder
 from autoloops_engine.inference.onnx_decoder import open_decoder
+from autoloops_engine.inference.requests import DecodeRequest, decode
 from autoloops_engine.latent import LatentPoint, latent_space, point_at
 from autoloops_engine.messages import Frozen
 from autoloops_engine.notes import Note
@@ -29,6 +31,7 @@ from autoloops_engine.units import BAR_UB, STEP_UB
 
 TEMPO_BPM = 120.0
 BAR_US = 2_000_000
+FROZEN = (0, 1, 2, 3, 8, 15)
 
 
 @pytest.fixture(scope="module")
@@ -74,6 +77,29 @@ def test_every_note_is_in_the_scale_whatever_the_temperature_and_the_transpositi
     assert heard
     assert set(heard) <= {(6 + degree) % 12 for degree in SCALES["dorian"]}
     assert joined.session.get(Target("scale")) == ("f#", "dorian")
+
+
+@pytest.mark.parametrize("scale", ["c major", "f# dorian", "eb minor", "b pentatonic"])
+def test_two_hundred_bars_of_the_shipped_melodies_are_in_scale_and_their_frozen_steps_identical(
+    melody: Decoder, scale: str
+) -> None:
+    harmony, rng = Harmony().with_scale(scale), np.random.default_rng(7)
+    root = ("c", "c#", "d", "eb", "e", "f", "f#", "g", "ab", "a", "bb", "b").index(scale.split()[0])
+    pitch_classes = {(root + degree) % 12 for degree in SCALES[scale.split()[1]]}
+    limits, outside = Limits(), 0
+    for bar in range(50):
+        z = rng.standard_normal(melody.manifest.latent_size).astype(np.float32)
+        bias = bar_bias(MELODY, limits, harmony, transpose=0, loop_bar=0, song_bar=bar)
+        free, locked = (decode(melody, DecodeRequest("melody", 0, z, 0, bar, bias=b)).tokens for b in (None, bias))
+        assert {pitch_of(t) % 12 for t in locked if t >= FIRST_ONSET} <= pitch_classes
+        outside += sum(pitch_of(t) % 12 not in pitch_classes for t in free if t >= FIRST_ONSET)
+        if not limits.freezes:
+            kept = locked
+            limits = msgspec.structs.replace(
+                Limits().keeping([LoopSteps(kept, ()), LoopSteps(kept, ())]), frozen=frozenset(FROZEN)
+            )
+        assert [locked[step] for step in FROZEN] == [kept[step] for step in FROZEN]
+    assert outside > 50
 
 
 def test_notes_on_a_beat_are_of_the_chord_and_those_between_of_chord_or_scale(melody: Decoder) -> None:

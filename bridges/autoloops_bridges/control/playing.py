@@ -75,8 +75,9 @@ PLAYING: Final = (
     ),
     verb(
         "/al/PART/load",
-        "Take up the first loop of a MIDI file.",
+        "Take up the first loop of a MIDI file. With an amount below 1 the loop goes only so far towards it.",
         Argument("path", Type.STRING),
+        Argument("amount", Type.FLOAT, 0, 1, "", 1.0, optional=True),
         WHEN,
     ),
     verb(

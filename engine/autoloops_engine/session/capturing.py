@@ -36,8 +36,7 @@ def hear(stage: Stage, target: Target, values: Values, now_us: int) -> None:
 def capture(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     """Let a part take up what was played in last."""
     part = stage.part(target.part)
-    amount = number(values[:1], 0, 1) if values else 1.0
-    when = when_named(str(values[1])) if len(values) > 1 else When.BAR
+    amount, when = _how(values)
     first_bar, steps = stage.ear.loop(part.codec, part.model_bars, _position_ub(stage, now_us))
     # It stays where it was played: on the bar of the loop that sounds there.
     turned = (-part.loop_bar(first_bar)) % part.model_bars if stage.playing else 0
@@ -47,8 +46,12 @@ def capture(stage: Stage, target: Target, values: Values, now_us: int) -> None:
 def load(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     """Let a part take up a MIDI file."""
     part = stage.part(target.part)
-    when = when_named(str(values[1])) if len(values) > 1 else When.BAR
-    stage.phrases.append(Phrase(part.name, (), str(values[0]), 1.0, when))
+    stage.phrases.append(Phrase(part.name, (), str(values[0]), *_how(values[1:])))
+
+
+def _how(values: Values) -> tuple[float, When]:
+    """How far towards a phrase the loop goes, from 0 to 1, and when."""
+    return number(values[:1], 0, 1) if values else 1.0, when_named(str(values[1])) if len(values) > 1 else When.BAR
 
 
 def take_up(stage: Stage, phrase: Phrase, z: list[float], now_us: int) -> None:

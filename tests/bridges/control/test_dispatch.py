@@ -119,6 +119,10 @@ def test_verbs_fill_in_what_is_left_out() -> None:
     assert command("/al/melody/capture", 0.5).values == (0.5, "bar")
     assert command("/al/melody/capture", "loop").values == (1.0, "loop")
     assert "must be a number" in reason("/al/melody/capture", "sideways")
+    assert command("/al/melody/load", "a.mid").values == ("a.mid", 1.0, "bar")
+    assert command("/al/melody/load", "a.mid", "loop").values == ("a.mid", 1.0, "loop")
+    assert command("/al/melody/load", "a.mid", 0.5, "now").values == ("a.mid", 0.5, "now")
+    assert "between 0 and 1" in reason("/al/melody/load", "a.mid", 1.5)
     assert "one of new, vary, again" in reason("/al/melody/fire", "soon")
 
 
