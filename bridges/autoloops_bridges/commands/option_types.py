@@ -93,4 +93,7 @@ SlotsRead = Annotated[
     Path | None,
     typer.Option("--slots", metavar="FILE", dir_okay=False, help="The slots to read. [default: the user's]"),
 ]
+Resume = Annotated[
+    bool, typer.Option("--resume", help="Go on with the parts and the settings of the session that was played last.")
+]
 Plain = Annotated[bool, typer.Option("--plain", help="Print line by line, for a log.")]

@@ -8,6 +8,7 @@ import typer
 
 from autoloops_bridges.commands import option_types as option
 from autoloops_bridges.commands.bundles import asked_parts, choose_bundles, default_parts
+from autoloops_bridges.commands.resuming import LastOptions, read_last_options
 from autoloops_bridges.commands.words import (
     check_known_parts,
     read_addresses,
@@ -53,11 +54,14 @@ def play(
     rig: option.Rig = None,
     record: option.Record = True,
     slots: option.Slots = None,
+    resume: option.Resume = False,
     plain: option.Plain = False,
 ) -> None:
     """Start the engine and play until Ctrl-C."""
     check_source(sync)
-    roles = _cast(parts, model or (), channel or (), rig)
+    said = {name for name in context.params if _is_said(context, name)}
+    last = read_last_options(said) if resume else None
+    roles = _cast(parts, model or (), channel or (), rig, last)
     options = PlayOptions(
         parts=roles.parts,
         models=choose_bundles(roles.parts, roles.models),
@@ -82,7 +86,9 @@ def play(
         plain=plain,
     )
     if roles.rig is not None:
-        options = roles.rig.complete(options, said={name for name in context.params if _is_said(context, name)})
+        options = roles.rig.complete(options, said if last is None or not last.path else said | {"tempo", "seed"})
+    if last is not None:
+        options = last.complete(options)
     from autoloops_bridges.processes.launcher import launch
 
     raise typer.Exit(launch(options))
@@ -104,9 +110,13 @@ class _Roles(NamedTuple):
     rig: "RigOptions | None"
 
 
-def _cast(parts: str, model: Iterable[str], channel: Iterable[str], rig: Path | None) -> _Roles:
+def _cast(
+    parts: str, model: Iterable[str], channel: Iterable[str], rig: Path | None, last: LastOptions | None
+) -> _Roles:
     names, models = asked_parts(read_parts(parts) if parts else (), read_models(model))
     channels = read_channels(channel)
+    if last is not None and last.parts:
+        names, models, channels = last.parts, last.models, last.channels
     found = None
     if rig is not None:
         from autoloops_bridges.commands.rig import read_rig_options

@@ -1,6 +1,7 @@
 """The main process: OSC in, session, inference. Started by the launcher; a thin shell around the cores."""
 
 import gc
+import secrets
 import select
 import signal
 import socket
@@ -21,12 +22,15 @@ from autoloops_bridges.processes.birth import Born, be_born
 from autoloops_bridges.processes.controllers import Controllers
 from autoloops_bridges.processes.diary import Diary
 from autoloops_bridges.processes.eventlog import EventLog, default_log_path
+from autoloops_bridges.processes.last_session import LastSessionFile, last_session_path
+from autoloops_bridges.processes.left import Left, read_left, read_noted
 from autoloops_bridges.processes.lifeline import drain, heard
 from autoloops_bridges.processes.newcomers import NewcomerSurface
 from autoloops_bridges.processes.parts import LoadedPart
+from autoloops_bridges.processes.resuming import resume
 from autoloops_bridges.processes.shared import Shared
 from autoloops_bridges.processes.stats import Named, Stats, flat
-from autoloops_bridges.processes.succession import Keeper, Left, load_models, read_left, read_noted
+from autoloops_bridges.processes.succession import Keeper, left_by, load_models
 from autoloops_bridges.processes.thinking import Reports, Thinking
 from autoloops_bridges.processes.wire import Wire
 from autoloops_bridges.record.again import do_again
@@ -103,6 +107,8 @@ class MainProcess:
         self._changed, self._kept_rig = False, ""
         left = read_left(self._shared) if born.generation > 0 else None
         self._left = left
+        self._performance = left.performance if left is not None else secrets.token_hex(8)
+        self._last = LastSessionFile(last_session_path(), self._shared.path, lambda: self._keeper.kept)
         record = Path(left.record) if left is not None and left.record else None
         self._archive = Archive(born.options, self._session, record, wall_us())
         self._start_unless_playing = False
@@ -157,6 +163,7 @@ class MainProcess:
         finally:
             self._diary.ended(self._figures())
             self._archive.close()
+            self._last.close(patience_s=1.0)
             self._log.close(patience_s=1.0)
             self._view.close(patience_s=1.0)
 
@@ -170,14 +177,15 @@ class MainProcess:
         while not self._ended:
             self._work(monotonic_us())
             self._wait()
+        self._changed = True
+        self._keep(monotonic_us())
         self._thinking.stop()
 
     def _take_up(self) -> None:
         """Begin the session, or go on with the one that a main process that died left in shared memory."""
         if self._generation == 0:
             self._send_end()
-            self._controllers.set_up(monotonic_us())
-            if not self._options.waits:
+            if self._begin() and not self._options.waits:
                 self._session.act(Target("start"), (), monotonic_us())
             return
         self._diary.restarted("main", self._generation, self._cause)
@@ -185,7 +193,7 @@ class MainProcess:
         if left is None:
             # It died before it had done anything; whether the music began only the player knows.
             self._view.line(f"The main process was replaced before it had begun ({self._cause}).")
-            self._start_unless_playing = not self._options.waits
+            self._start_unless_playing = self._begin() and not self._options.waits
             self._send_end()
             self._wire.send(encode(Ask()))
             return
@@ -197,15 +205,24 @@ class MainProcess:
             self._edge.adopt(listener, monotonic_us())
         self._view.line(f"The main process was replaced ({self._cause}); the session goes on.")
 
+    def _begin(self) -> bool:
+        """Set what is to be set before the first bar; whether music is to begin by itself."""
+        resumed = resume(self._session, self._options, self._thinking.parts, monotonic_us())
+        if resumed is None:
+            self._controllers.set_up(monotonic_us())
+            return True
+        for remark in resumed.remarks:
+            self._view.line(remark)
+        return resumed.plays
+
     def _send_end(self) -> None:
         if self._options.bars is not None:
             self._wire.send(encode(EndAfter(self._options.bars)))
 
     def _leave(self) -> Left:
-        models = {part.setup.name: part.reference for part in self._thinking.parts}
-        return Left(
-            self._session.state(), self._edge.listeners(), models, self._controllers.rig, str(self._archive.path or "")
-        )
+        record, listeners = str(self._archive.path or ""), self._edge.listeners()
+        rig, parts = self._controllers.rig, self._thinking.parts
+        return left_by(self._performance, self._session, parts, listeners, rig, record)
 
     def _wait(self) -> None:
         now_us = monotonic_us()
@@ -256,6 +273,8 @@ class MainProcess:
         changed, self._kept_rig = self._changed or rig is not self._kept_rig, rig
         self._changed = False
         for remark in self._keeper.advance(now_us, self._archive.controls, whole=changed):
+            self._view.line(remark)
+        for remark in self._last.advance(now_us):
             self._view.line(remark)
 
     def _carry(self, now_us: int) -> None:

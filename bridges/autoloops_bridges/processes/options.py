@@ -86,6 +86,7 @@ class PlayOptions(Struct, frozen=True, kw_only=True):
         remarks: A sentence for each thing about the rig file that the performer has to be told.
         record: Keep a record of the session.
         slots: Where the slots are kept; empty: they end with the session.
+        resume: Path of the session that is gone on with; empty: a new one begins.
         replay: Play a former session again; None: play.
         plain: Print line by line, for a log.
     """
@@ -116,6 +117,7 @@ class PlayOptions(Struct, frozen=True, kw_only=True):
     remarks: tuple[str, ...] = ()
     record: bool = True
     slots: str = ""
+    resume: str = ""
     replay: Replay | None = None
     plain: bool = False
 

@@ -6,10 +6,10 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from msgspec import Struct
 from msgspec.structs import replace
 
 from autoloops_bridges.processes.birth import Born
+from autoloops_bridges.processes.left import Left, read_left
 from autoloops_bridges.processes.options import PlayOptions
 from autoloops_bridges.processes.parts import LoadedPart, load_parts
 from autoloops_bridges.processes.shared import Shared
@@ -17,7 +17,7 @@ from autoloops_bridges.record.again import is_repeatable, leaves_something
 from autoloops_bridges.record.lines import Control
 from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.messages import Listener
-from autoloops_engine.session.state import SessionState
+from autoloops_engine.session.core import Session
 from autoloops_engine.units import US_PER_S
 
 _KEEP_US: Final = US_PER_S // 30
@@ -28,22 +28,18 @@ _MAX_TRIES: Final = 2
 _notes: Final = msgspec.json.Encoder()
 
 
-class Left(Struct, frozen=True):
-    """What a main process leaves.
-
-    Attributes:
-        session: Everything that was set.
-        listeners: Who listens over OSC.
-        models: By part, where its bundle lies, and after ``#`` which of its outputs plays.
-        rig: The text of the rig file, with what was learnt.
-        record: The record of the session; empty: there is none.
-    """
-
-    session: SessionState
-    listeners: tuple[Listener, ...]
-    models: dict[str, str]
-    rig: str
-    record: str = ""
+def left_by(
+    performance: str,
+    session: Session,
+    parts: Sequence[LoadedPart],
+    listeners: tuple[Listener, ...],
+    rig: str,
+    record: str,
+) -> Left:
+    """What a main process with these leaves at this moment."""
+    models = {part.setup.name: part.reference for part in parts}
+    digests = {part.setup.name: part.digest for part in parts}
+    return Left(session.state(), listeners, models, rig, record, performance, digests)
 
 
 class Keeper:
@@ -61,6 +57,11 @@ class Keeper:
         self._kept = b""
         self._told = False
         self._waiting = False
+
+    @property
+    def kept(self) -> bytes:
+        """The ``Left`` that was written last, encoded; empty before the first."""
+        return self._kept
 
     def next_deadline_us(self) -> int | None:
         """When what was left for later is to be written; None when nothing was."""
@@ -101,25 +102,6 @@ class Keeper:
         if not controls:
             return True
         return bool(self._kept) and self._shared.journal.note(self._shared.session.number, _notes.encode(controls))
-
-
-def read_left(shared: Shared) -> Left | None:
-    """What a former main process left; None when there is nothing that can be read."""
-    try:
-        return msgspec.json.decode(shared.session.read(), type=Left)
-    except msgspec.DecodeError:
-        return None
-
-
-def read_noted(shared: Shared) -> list[Control]:
-    """The values that were set since the session was written that ``read_left`` answers, in order."""
-    noted: list[Control] = []
-    for note in shared.journal.read(shared.session.number):
-        try:
-            noted += msgspec.json.decode(note, type=list[Control])
-        except msgspec.DecodeError:
-            continue
-    return noted
 
 
 def load_models(born: Born) -> list[LoadedPart]:

@@ -314,6 +314,13 @@ class Session:
         """
         takeover.restore(self._stage, state)
 
+    def resume(self, state: SessionState) -> None:
+        """Go on with what was set in a performance that is over; only before anything of this one has sounded.
+
+        A part that it did not have, or whose model is another, begins anew.
+        """
+        takeover.resume(self._stage, state)
+
     # -- Surface -----------------------------------------------------------------------------------------------------
 
     def parts(self) -> tuple[str, ...]:

@@ -1,8 +1,13 @@
 """What passes from one process to the next: the session to another main process, and to another player."""
 
+import numpy as np
+from msgspec import structs
+
 from autoloops_engine.constraints.harmony import Harmony
 from autoloops_engine.messages import Adopt, Ask, HeldBar, SetFreezeLead
 from autoloops_engine.session import membership, sounding
+from autoloops_engine.session.habits import Habits
+from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.sharing import restore_links
 from autoloops_engine.session.stage import FREEZE_LEAD_US, Stage
 from autoloops_engine.session.state import SessionState, part_state, restore_part
@@ -55,6 +60,32 @@ def restore(stage: Stage, state: SessionState) -> None:
     membership.tell_leaving(stage)
 
 
+def resume(stage: Stage, state: SessionState) -> None:
+    """Go on with what was set in a performance that is over, before another begins with bar 1.
+
+    What was lined up has taken effect; the tempo is the one that the session began with. The performer is told of each
+    part that begins anew: its model is another.
+    """
+    stage.seed = state.seed
+    stage.listens = state.listens
+    stage.keep_to(Harmony().with_scale(state.scale).with_chords(state.chords), 0)
+    stage.set_swing(state.swing)
+    with sounding.telling(stage):
+        for name, part in stage.parts.items():
+            if name not in state.parts:
+                continue
+            with stage.settling(part):
+                try:
+                    stage.fired[name] = restore_part(part, state.parts[name], stage.harmony)
+                except ValueError as error:
+                    stage.fail(f"/al/{name}/model", f"The part {name} begins anew: {error}")
+                    continue
+                part.jump(stage.transport.state.epoch, 0)
+            stage.habits[name] = _from_bar_1(state.parts[name].habits, part)
+    restore_links(stage, state.links)
+    stage.came = max(stage.came, state.came)
+
+
 def hand_over(stage: Stage, generation: int) -> None:
     """Tell a player that took over all that the former one knew, and what it had not confirmed."""
     parts = stage.parts.values()
@@ -69,3 +100,12 @@ def hand_over(stage: Stage, generation: int) -> None:
         *stage.transport.unconfirmed(),
     ]
     membership.tell_leaving(stage)
+
+
+def _from_bar_1(habits: Habits, part: PartSession) -> Habits:
+    """Habits without the bars of another performance: a glide goes on from where it has got to."""
+    motion, point = habits.motion, part.settings.point
+    if motion.glide_to:
+        start = point.base if point.motion is None else point.base + point.motion
+        motion = motion.gliding(point.base, start, np.array(motion.glide_to), 0, motion.glide_bars)
+    return structs.replace(habits, motion=motion, passes=0)

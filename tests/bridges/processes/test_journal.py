@@ -8,8 +8,9 @@ from hypothesis import strategies as st
 
 from autoloops_bridges.control.dispatch import address_of
 from autoloops_bridges.processes.journal import Journal
+from autoloops_bridges.processes.left import Left, read_left, read_noted
 from autoloops_bridges.processes.shared import Shared
-from autoloops_bridges.processes.succession import Keeper, Left, read_left, read_noted
+from autoloops_bridges.processes.succession import Keeper
 from autoloops_bridges.record.again import do_again
 from autoloops_bridges.record.lines import Control
 from autoloops_engine.session.casting import cast

@@ -4,8 +4,9 @@ from pathlib import Path
 
 import msgspec
 
+from autoloops_bridges.processes.left import Left, read_left
 from autoloops_bridges.processes.shared import Shared
-from autoloops_bridges.processes.succession import Keeper, Left, read_left
+from autoloops_bridges.processes.succession import Keeper
 from autoloops_engine.inference.views import views_of
 from autoloops_engine.session.casting import cast
 from autoloops_engine.session.core import Session

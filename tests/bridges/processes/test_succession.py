@@ -7,10 +7,11 @@ import pytest
 
 from autoloops_bridges.processes import succession
 from autoloops_bridges.processes.birth import Born
+from autoloops_bridges.processes.left import Left
 from autoloops_bridges.processes.options import PlayOptions
 from autoloops_bridges.processes.parts import LoadedPart
 from autoloops_bridges.processes.shared import Shared
-from autoloops_bridges.processes.succession import Keeper, Left, load_models
+from autoloops_bridges.processes.succession import Keeper, load_models
 from autoloops_engine.errors import BundleError
 from autoloops_engine.session.state import SessionState
 
