@@ -8,6 +8,7 @@ import pytest
 from autoloops_engine.errors import UsageError
 from autoloops_engine.latent import latent_space
 from autoloops_engine.messages import Frozen
+from autoloops_engine.session import sequence as collecting
 from autoloops_engine.session.core import Session
 from autoloops_engine.session.offline import Performance
 from autoloops_engine.session.recording import RecordedNote, Recorder
@@ -218,13 +219,21 @@ def test_bars_from_before_a_jump_do_not_count() -> None:
     assert list(entry.takes["melody"].notes) == between(recorded(joined), 41, 3)
 
 
-def test_a_sequence_has_an_end() -> None:
+def test_a_sequence_has_an_end(monkeypatch: pytest.MonkeyPatch) -> None:
     joined = performance()
     bars_on(joined, 4.5)
     for _ in range(256):
         do(joined, "sequence/add")
     with pytest.raises(UsageError, match="256 entries at most"):
         do(joined, "sequence/add")
+    do(joined, "sequence/clear")
+    do(joined, "sequence/add")
+    (entry,) = sequence(joined)
+    monkeypatch.setattr(collecting, "MAX_NOTES", 2 * len(entry.takes["melody"].notes) - 1)
+    with pytest.raises(UsageError, match="notes at most"):
+        do(joined, "sequence/add")
+    with pytest.raises(UsageError, match="from 1 to 128"):
+        do(joined, "sequence/keep", 129)
 
 
 def test_shorter_loops_are_repeated_and_cut_where_the_entry_ends() -> None:

@@ -137,6 +137,9 @@ CHANGES: "st.SearchStrategy[Change]" = st.sampled_from(
         ("act", Target("store", "melody", 1), ()),
         ("act", Target("slot", "melody", 2), ("bar",)),
         ("act", Target("back", ""), (2, "bar")),
+        ("act", Target("sequence/add"), ()),
+        ("act", Target("sequence/keep"), (3, "bass")),
+        ("act", Target("sequence/clear"), ()),
     ]
 )
 

@@ -155,7 +155,7 @@ COLLECTING: Final = (
         "/al/sequence/keep",
         "Append the last so many bars as they sounded, whatever changed in them, of all parts or of one, to the "
         "sequence.",
-        Argument("bars", Type.INT, 1, 1024, "bars"),
+        Argument("bars", Type.INT, 1, 128, "bars"),
         Argument("part", Type.STRING, optional=True),
     ),
     verb(

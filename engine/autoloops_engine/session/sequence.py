@@ -5,13 +5,16 @@ from typing import Final
 from autoloops_engine.errors import UsageError
 from autoloops_engine.session import sounding
 from autoloops_engine.session.part import PartSession
-from autoloops_engine.session.past import REMEMBERED_BARS
 from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.surface import Target, Values
 from autoloops_engine.session.takes import Entry, Sequence, Take, take_of_loop, take_of_stretch
 from autoloops_engine.session.values import whole
 
 MAX_ENTRIES: Final = 256
+# It is written down whole whenever it changes, beside the music: 5 MB in 20 ms.
+MAX_NOTES: Final = 200_000
+# Of sixteen busy parts so many take 50 ms to gather; whole sets come from the record.
+MAX_KEPT_BARS: Final = 128
 
 
 def read(stage: Stage, target: Target) -> Values:
@@ -46,7 +49,7 @@ def keep(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     Raises:
         UsageError: there is no such part, the sequence is full, or so many bars are not known.
     """
-    bars = whole(values[:1], 1, REMEMBERED_BARS)
+    bars = whole(values[:1], 1, MAX_KEPT_BARS)
     parts = _named(stage, values[1:]) or list(stage.parts.values())
     ends = {part.name: part.past.newest_bar for part in parts}
     known = [end for end in ends.values() if end is not None]
@@ -92,7 +95,10 @@ def _named(stage: Stage, values: Values) -> list[PartSession]:
 def _append(stage: Stage, takes: dict[str, Take]) -> None:
     if len(stage.sequence) >= MAX_ENTRIES:
         raise UsageError(f"The sequence holds {MAX_ENTRIES} entries at most: remove some, or save and clear it.")
-    _replace(stage, (*stage.sequence, Entry(stage.transport.song_tempo_bpm, takes)))
+    sequence = (*stage.sequence, Entry(stage.transport.song_tempo_bpm, takes))
+    if sum(len(take.notes) for entry in sequence for take in entry.takes.values()) > MAX_NOTES:
+        raise UsageError(f"The sequence holds {MAX_NOTES} notes at most: remove some entries, or save and clear it.")
+    _replace(stage, sequence)
 
 
 def _replace(stage: Stage, sequence: Sequence) -> None:

@@ -104,7 +104,10 @@ source = = "cc"
     assert options.channels == {"bass": 5, "melody": 1}
     assert options.ports == (PortPair("desk", "desk", "none"),)
     assert options.rig == rig.read_text(encoding="utf-8")
-    assert [remark.split(":")[0] for remark in options.remarks] == ["Line 12", "Line 14"]
+    assert [remark.split(":")[:2] for remark in options.remarks] == [
+        ["rig.toml", " Line 12"],
+        ["rig.toml", " Line 14"],
+    ]
 
 
 def test_a_part_of_the_rig_file_that_waits_plays_only_if_the_command_line_names_it(
