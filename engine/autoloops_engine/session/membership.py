@@ -10,6 +10,7 @@ from autoloops_engine.session import controls, sounding
 from autoloops_engine.session.firing import when_named
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.settings import Arrival, PartSetup
+from autoloops_engine.session.sharing import move_along
 from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.surface import Target, Values
 from autoloops_engine.session.values import whole
@@ -59,6 +60,7 @@ def join(stage: Stage, setup: PartSetup, now_us: int) -> None:
     sharing = stage.linked(part)
     if sharing:
         part.follow(sharing[0], now_us)
+        move_along(stage, sharing[0])
     enter(stage, part, now_us)
 
 

@@ -15,6 +15,7 @@ from autoloops_engine.session.habits import FIRES, FOLLOWS, NO_CORNERS
 from autoloops_engine.session.motion import Motion
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.settings import Launch, Settings
+from autoloops_engine.session.sharing import set_motion
 from autoloops_engine.session.stage import Stage, carried
 from autoloops_engine.session.surface import Target, Values
 from autoloops_engine.session.values import number, whole
@@ -28,7 +29,8 @@ MAX_GROUPS: Final = 16
 def bar_frozen(stage: Stage, part: PartSession, frozen: Frozen) -> None:
     """A bar was frozen: what moves takes its step for the next one, and a loop that is through may be followed."""
     next_bar = frozen.song_bar + 1
-    _step(stage, part, next_bar, frozen.at_us)
+    if _is_last(stage, part, next_bar):
+        _step(stage, part, next_bar, frozen.at_us)
     habits = stage.habits[part.name]
     if habits.follow == "off" or part.loop_bar(next_bar) != 0:
         return
@@ -49,8 +51,8 @@ def write_corners(stage: Stage, target: Target, values: Values, now_us: int) -> 
     numbers = () if values in {(0,), (False,)} else tuple(whole((each,), 1, slots.MAX_SLOTS) for each in values)
     corners = [slots.stored_settings(stage, part, each).point.z() for each in numbers]
     motion = _motion(stage, part).between(part.settings.point.base, corners)
-    stage.habits[part.name].corners = numbers or NO_CORNERS
     _move(stage, part, motion, now_us)
+    set_motion(stage, part, motion, numbers or NO_CORNERS)
     stage.touch(target)
 
 
@@ -126,8 +128,19 @@ def glide(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     point = part.settings.point
     # Knobs and faders stay where they are; what they add comes on top of where the glide leads.
     start = point.base if point.motion is None else point.base + point.motion
-    stage.habits[part.name].corners = NO_CORNERS
-    _move(stage, part, _motion(stage, part).gliding(point.base, start, end, part.next_bar, bars), now_us)
+    motion = _motion(stage, part).gliding(point.base, start, end, part.next_bar, bars)
+    _move(stage, part, motion, now_us)
+    set_motion(stage, part, motion, NO_CORNERS)
+
+
+def _is_last(stage: Stage, part: PartSession, next_bar: int) -> bool:
+    """Whether a part is the last to freeze a bar of those who share its point.
+
+    What moves takes one step a bar for all of them, and none is to be decoded from where the point goes next.
+    """
+    members = [part, *stage.linked(part)]
+    staying = [member for member in members if member.name not in stage.leaving] or members
+    return part in staying and all(member.next_bar >= next_bar for member in staying)
 
 
 def _motion(stage: Stage, part: PartSession) -> Motion:
@@ -135,9 +148,9 @@ def _motion(stage: Stage, part: PartSession) -> Motion:
 
 
 def _move(stage: Stage, part: PartSession, motion: Motion, now_us: int) -> None:
-    stage.habits[part.name].motion = motion
+    set_motion(stage, part, motion, stage.habits[part.name].corners)
     settings = part.settings
-    offset = motion.offset(settings.point.space, settings.seed, part.next_bar)
+    offset = motion.offset(settings.point.space, stage.leader(part).settings.seed, part.next_bar)
     stage.change(part, replace(settings, point=carried(settings.point, offset)), now_us)
 
 
@@ -146,13 +159,12 @@ def _step(stage: Stage, part: PartSession, next_bar: int, now_us: int) -> None:
     if motion.pulls and point.motion is None:
         # The base was replaced (a fire, a recall, another z): the point is free again.
         motion = motion.released()
-        stage.habits[part.name].corners = NO_CORNERS
-        stage.touch(Target("corners", part.name))
+        set_motion(stage, part, _motion(stage, part), NO_CORNERS)
     elif motion.over(next_bar) and point.motion is not None:
         base = np.clip(point.base + point.motion, -MAX_COORDINATE, MAX_COORDINATE)
         stage.change(part, replace(part.settings, point=replace(point, base=base, motion=None)), now_us)
         motion = motion.released()
-    motion = motion.stepped(point.space.size, part.settings.seed, next_bar)
+    motion = motion.stepped(point.space.size, stage.leader(part).settings.seed, next_bar)
     if motion != _motion(stage, part) or motion.glide_to or motion.orbit:
         _move(stage, part, motion, now_us)
 

@@ -8,7 +8,8 @@ from msgspec import structs
 from autoloops_engine.errors import UsageError
 from autoloops_engine.latent import LatentPoint, point_at
 from autoloops_engine.session.firing import Fired
-from autoloops_engine.session.habits import NO_CORNERS
+from autoloops_engine.session.habits import NO_CORNERS, Habits
+from autoloops_engine.session.motion import Motion
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.settings import PartSetup, Settings
 from autoloops_engine.session.stage import Stage
@@ -38,12 +39,36 @@ def link(stage: Stage, part: PartSession, names: Sequence[str], now_us: int) -> 
     for other in stage.linked(first):
         with stage.settling(other):
             other.follow(first, now_us)
+    move_along(stage, first)
 
 
 def unlink(stage: Stage, part: PartSession) -> None:
     """Give a part a latent point of its own again: to begin with, the one where it is."""
     _touch_group(stage, part)
     stage.links.leave(part.name)
+
+
+def set_motion(stage: Stage, part: PartSession, motion: Motion, corners: tuple[int, ...]) -> None:
+    """How the latent point of a part moves from here on, which is that of all who share it.
+
+    Args:
+        stage: The stage.
+        part: The part.
+        motion: How it moves.
+        corners: The slots that its pad was laid between.
+    """
+    for each in (part, *stage.linked(part)):
+        habits = stage.habits[each.name]
+        before = _shown(habits)
+        habits.motion, habits.corners = motion, corners
+        for name, value in _shown(habits).items():
+            if before[name] != value:
+                stage.touch(Target(name, each.name))
+
+
+def move_along(stage: Stage, part: PartSession) -> None:
+    """Let all who share the latent point of a part move as it does."""
+    set_motion(stage, part, stage.habits[part.name].motion, stage.habits[part.name].corners)
 
 
 def swap_model(stage: Stage, setup: PartSetup, z: Sequence[float] | None, now_us: int) -> None:
@@ -63,10 +88,11 @@ def swap_model(stage: Stage, setup: PartSetup, z: Sequence[float] | None, now_us
     if sharing is not None:
         stage.links.join([part.name, sharing.name])
         _touch_group(stage, part)
-    habits = stage.habits[part.name]
-    # Where it was on its way to lies in the latent space of the old model.
-    habits.motion, habits.corners = structs.replace(habits.motion.released(), walked=()), NO_CORNERS
-    stage.touch(Target("corners", part.name))
+    if sharing is None:
+        # Where it was on its way to lies in the latent space of the old model.
+        set_motion(stage, part, structs.replace(stage.habits[part.name].motion.released(), walked=()), NO_CORNERS)
+    else:
+        move_along(stage, sharing)
     stage.fired[part.name] = Fired(0, point, seed)
     stage.models[part.name] = setup.model
     stage.setups[part.name] = setup
@@ -92,6 +118,17 @@ def restore_links(stage: Stage, groups: Iterable[Sequence[str]]) -> None:
         parts = [stage.parts[name] for name in group if name in stage.parts]
         same = [part for part in parts if part.settings.point.space.same_model(parts[0].settings.point.space)]
         stage.links.join(part.name for part in same)
+
+
+def _shown(habits: Habits) -> dict[str, tuple[float, ...]]:
+    """What a performer sees of how a point moves."""
+    motion = habits.motion
+    return {
+        "corners": habits.corners,
+        "pad": (motion.x, motion.y),
+        "walk": (motion.walk,),
+        "orbit": (motion.orbit, motion.orbit_bars),
+    }
 
 
 def _touch_group(stage: Stage, part: PartSession) -> None:

@@ -172,6 +172,11 @@ class Stage:
         """The other parts that share the latent point of a part."""
         return [self.parts[name] for name in self.parts if name in self.links.others(part.name)]
 
+    def leader(self, part: PartSession) -> PartSession:
+        """The first of the parts that share the latent point of a part: how it moves follows from this one's seed."""
+        group = {part.name, *self.links.others(part.name)}
+        return next(each for name, each in self.parts.items() if name in group)
+
     def born_with(self, setup: PartSetup) -> PartSession | None:
         """A part whose latent point one with this setup shares from the beginning; None: it has one of its own.
 
@@ -183,7 +188,7 @@ class Stage:
     def drifting(self, part: PartSession, point: LatentPoint) -> LatentPoint:
         """A point that is to replace a part's, carried along by its walk or orbit."""
         motion = self.habits[part.name].motion
-        return carried(point, motion.drift(point.space.size, part.settings.seed, part.next_bar))
+        return carried(point, motion.drift(point.space.size, self.leader(part).settings.seed, part.next_bar))
 
     def keep_to(self, harmony: Harmony, now_us: int) -> None:
         """Give every part another harmony, from the next bar that is not frozen on."""
