@@ -18,20 +18,29 @@ from autoloops_bridges.control.rows import Argument, Direction, Kind, Row, Type
 from autoloops_bridges.control.vocabulary import TABLE
 from autoloops_bridges.osc import codec
 
-Given = float | str | bool
+Given = float | str | bool | bytes
 Answer = tuple[str, tuple[object, ...]]
 
 # Arguments that mean something, where the table alone does not tell.
 EXAMPLES: dict[str, tuple[Given, ...]] = {
     "/al/PART/model": ("melody-2bar",),
     "/al/PART/port": ("midi_out",),
-    # A voice is frozen as it sounds, and nothing sounds yet.
-    "/al/PART/frozen/NAME": (0,),
     "/al/sync/multiple": (2.0,),
     "/al/parts/add": ("bass",),
     "/al/learn": ("/al/melody/knob/3",),
     "/al/learn/forget": ("/al/melody/knob/3",),
 }
+# Lists that are another one than at rest; a latent point is as long as the model wants it.
+LISTS: dict[str, tuple[Given, ...]] = {
+    "/al/scale": ("f#", "dorian"),
+    "/al/chords": ("Am7 | Dm7 G7",),
+    "/al/PART/rests": (3, 5),
+    "/al/PART/freeze": (1, 2, 20),
+    "/al/PART/corners": (1, 2),
+    "/al/PART/link": ("twin",),
+}
+# Where the range of the table has more than what makes sense.
+BETWEEN: dict[str, Given] = {"grid": 16}
 # Verbs that can always be done; the others may have nothing to do in an engine that just started, and say so.
 ALWAYS = frozenset(
     f"/al/{verb}"
@@ -44,8 +53,15 @@ WORDS = {"PART": "melody", "I": "1", "N": "2"}
 VOICE = {"PART": "drums", "NAME": "kick"}
 # The part that nothing else is tried on, as it is gone afterwards.
 SPARE = {"PART": "spare"}
-SPECIAL_WORDS = {"/al/PART/voice/NAME": VOICE, "/al/PART/frozen/NAME": VOICE, "/al/PART/remove": SPARE}
-PARTS = ("melody", "drums", "spare", "bass")
+# The part that keeps its model: what it played can be frozen.
+TWIN = {"PART": "twin"}
+SPECIAL_WORDS = {
+    "/al/PART/voice/NAME": VOICE,
+    "/al/PART/frozen/NAME": VOICE,
+    "/al/PART/remove": SPARE,
+    "/al/PART/freeze": TWIN,
+}
+PARTS = ("melody", "twin", "drums", "spare", "bass")
 
 
 class Client:
@@ -64,6 +80,9 @@ class Client:
         token = f"token {next(TOKENS)}"
         self._socket.send(_message(address, arguments))
         self._socket.send(_message("/al/ping", (token,)))
+        return self._until(token)
+
+    def _until(self, token: str) -> list[Answer]:
         answers: list[Answer] = []
         while True:
             message = OscMessage(self._socket.recv(65_536))
@@ -76,6 +95,14 @@ class Client:
         answers = self.say(address, *arguments)
         assert all(given[0] == address for name, given in answers if name == "/al/error")
         return [str(given[1]) for name, given in answers if name == "/al/error"]
+
+    def values(self, addresses: Sequence[str]) -> list[Answer]:
+        """The values at these addresses."""
+        token = f"token {next(TOKENS)}"
+        for each in addresses:
+            self._socket.send(_message(each, ()))
+        self._socket.send(_message("/al/ping", (token,)))
+        return self._until(token)
 
     def refused(self, address: str, *arguments: Given) -> None:
         """Sees that the engine answers a message by one error, a sentence."""
@@ -93,8 +120,16 @@ def _message(address: str, arguments: Sequence[Given]) -> bytes:
 
 @pytest.fixture(scope="module")
 def engine() -> Iterator[Playing]:
-    parts = ("--parts", "melody,drums,spare", "--model", "spare=bass-2bar")
-    with playing(*parts, "--seed", "3", "--stopped") as engine:
+    parts = ("--parts", "melody,twin,drums,spare", "--model", "twin=melody-2bar", "--model", "spare=bass-2bar")
+    with playing(*parts, "--seed", "3", "--tempo", "900", "--stopped") as engine:
+        # The loops play through once: what is frozen stays as it sounded.
+        engine.listen()
+        engine.send("/al/start")
+        while engine.hear_until("/al/bar").arguments[0] != 5:
+            pass
+        engine.send("/al/stop")
+        for store in ("/al/melody/store/1", "/al/melody/store/2"):
+            engine.send(store)
         yield engine
 
 
@@ -116,12 +151,24 @@ def attribute(engine: Playing) -> str:
 @pytest.fixture
 def address(row: Row, attribute: str) -> str:
     """An address of this line of the table."""
+    return addressed(row, attribute)
+
+
+@pytest.fixture(scope="module")
+def everything(attribute: str) -> list[str]:
+    """The addresses of all values that change only when they are set."""
+    return [addressed(row, attribute) for row in rows(Kind.VALUE)]
+
+
+def addressed(row: Row, attribute: str) -> str:
     words = {**WORDS, "NAME": attribute, **SPECIAL_WORDS.get(row.template, {})}
     return "/al/" + "/".join(words.get(segment, segment) for segment in row.segments)
 
 
 def fitting(argument: Argument) -> Given:
     """A value that an argument takes, and that is not the one at rest where that can be avoided."""
+    if argument.name in BETWEEN:
+        return BETWEEN[argument.name]
     if argument.choices:
         return argument.choices[-1]
     if argument.type in {Type.STRING, Type.ANY}:
@@ -139,8 +186,8 @@ def unfitting(argument: Argument) -> list[Given]:
     if argument.type is Type.ANY:
         return []
     if argument.type is Type.STRING:
-        return ["no such choice"] if argument.choices else [0.5]
-    values: list[Given] = ["nonsense", 7 if argument.type is Type.BOOL else float("nan")]
+        return [b"blob", "no such choice" if argument.choices else 0.5]
+    values: list[Given] = [b"blob", "nonsense", 7 if argument.type is Type.BOOL else float("nan")]
     if argument.type is not Type.BOOL:
         values += [argument.low - 1] if argument.low is not None else []
         values += [argument.high + 1] if argument.high is not None else []
@@ -172,27 +219,53 @@ def holds(answered: Sequence[object], values: Sequence[object]) -> bool:
     )
 
 
+def refusals(row: Row) -> Iterator[list[Given]]:
+    """For each argument of a line a wrong type, and values out of its range; those before it fit."""
+    for at, argument in enumerate(row.arguments):
+        ahead = [fitting(each) for each in row.arguments[:at]]
+        for value in unfitting(argument):
+            # A number alone is a button, pressed or let go, where a verb needs nothing.
+            button = row.kind is Kind.VERB and not any(not each.optional for each in row.arguments)
+            if ahead or not (button and argument.type is Type.STRING and isinstance(value, float)):
+                yield [*ahead, value]
+        if argument.many:
+            yield from ([*ahead, fitting(argument), value] for value in unfitting(argument))
+    if not any(argument.many for argument in row.arguments):
+        yield [*[fitting(argument) for argument in row.arguments], 1, 1]
+
+
+def refuses_what_does_not_fit(client: Client, row: Row, address: str, everything: Sequence[str]) -> None:
+    """Sees that every argument is looked at, and that nothing at all changes for one that does not fit."""
+    before = client.values(everything)
+    assert [name for name, _ in before] == list(everything)
+    for values in refusals(row):
+        client.refused(address, *values)
+    assert client.values(everything) == before
+
+
 @by_template(rows(Kind.VALUE))
 def test_a_value_is_set_and_asked(client: Client, row: Row, address: str) -> None:
     ((name, before),) = client.say(address)
     assert name == address
-    # A list, such as a latent point, is as long as the model wants it.
-    values = [*before] if row.arguments[0].many else required(row)
-    assert client.errors(address, *values) == []
-    # What goes by way of the player is there a moment later.
-    until_s = time.monotonic() + WAIT_S
-    while not holds(client.say(address)[0][1], values):
-        assert time.monotonic() < until_s, f"{address} {values} was never answered"
+    if row.arguments[0].many:
+        known = LISTS.get(row.template)
+        values = list(known) if known else [float(str(each)) + 0.125 for each in before]
+        assert not holds(before, values)
+    else:
+        values = required(row)
+    for given in (values, [*values, *[fitting(argument) for argument in row.arguments if argument.optional]]):
+        assert client.errors(address, *given) == []
+        # What goes by way of the player is there a moment later; how long a ramp takes is not answered.
+        until_s = time.monotonic() + WAIT_S
+        while not holds(client.say(address)[0][1], values if row.template == "/al/tempo" else given):
+            assert time.monotonic() < until_s, f"{address} {given} was never answered"
 
 
 @by_template(rows(Kind.VALUE))
-def test_a_value_refuses_what_does_not_fit_and_stays(client: Client, row: Row, address: str) -> None:
-    before = client.say(address)
-    for value in unfitting(row.arguments[0]):
-        client.refused(address, value, *required(row)[1:])
-    if not any(argument.many for argument in row.arguments):
-        client.refused(address, *[fitting(argument) for argument in row.arguments], 1, 1)
-    assert client.say(address) == before
+def test_a_value_refuses_what_does_not_fit_and_everything_stays(
+    client: Client, row: Row, address: str, everything: list[str]
+) -> None:
+    refuses_what_does_not_fit(client, row, address, everything)
 
 
 @by_template(rows(Kind.VALUE, direction=Direction.OUT))
@@ -203,20 +276,19 @@ def test_a_value_that_only_autoloops_sends_can_be_asked_and_not_set(client: Clie
 
 
 @by_template(rows(Kind.VERB))
-def test_a_verb_acts_and_refuses_what_does_not_fit(client: Client, row: Row, address: str) -> None:
+def test_a_verb_refuses_what_does_not_fit_and_everything_stays(
+    client: Client, row: Row, address: str, everything: list[str]
+) -> None:
+    refuses_what_does_not_fit(client, row, address, everything)
+    if any(not argument.optional for argument in row.arguments):
+        client.refused(address)
+
+
+@by_template(rows(Kind.VERB))
+def test_a_verb_acts(client: Client, row: Row, address: str) -> None:
     errors = client.errors(address, *required(row))
     assert not errors or (row.template not in ALWAYS and len(errors) == 1)
     assert all(error.endswith(".") for error in errors)
-    for at, argument in enumerate(row.arguments):
-        ahead = [fitting(each) for each in row.arguments[:at]]
-        for value in unfitting(argument):
-            # A number alone is a button, pressed or let go, where a verb needs nothing.
-            if ahead or not (isinstance(value, float) and argument.type is Type.STRING and argument.optional):
-                client.refused(address, *ahead, value)
-    if not any(argument.many for argument in row.arguments):
-        client.refused(address, *[fitting(argument) for argument in row.arguments], *["too", "many"])
-    if any(not argument.optional for argument in row.arguments):
-        client.refused(address)
 
 
 @by_template(rows(Kind.STREAM, direction=Direction.OUT))
