@@ -35,6 +35,7 @@ from autoloops_bridges.processes.thinking import Reports, Thinking
 from autoloops_bridges.processes.wire import Wire
 from autoloops_bridges.record.again import do_again
 from autoloops_bridges.record.archive import Archive
+from autoloops_bridges.record.lines import Done
 from autoloops_bridges.view.scene import Scene
 from autoloops_bridges.view.views import View, open_view
 from autoloops_engine.errors import AutoLoopsError
@@ -87,7 +88,7 @@ class MainProcess:
         self._shared = Shared(Path(born.shared))
         setups = [part.setup for part in parts]
         self._session = Session(setups, born.options.seed, born.options.tempo_bpm, born.generation)
-        reports = Reports(self._decoded, self._failed, self._told, self._joined)
+        reports = Reports(self._decoded, self._failed, self._told, self._joined, self._done)
         self._thinking = Thinking(self._session, parts, reports, self._wake_up)
         self._clock = NtpClock(*both_us())
         self._observe_us = now_us + US_PER_S
@@ -141,10 +142,13 @@ class MainProcess:
     def _told(self, text: str) -> None:
         self._view.line(text)
 
-    def _joined(self, part: LoadedPart, now_us: int) -> None:
-        self._archive.joined(part, now_us, self._thinking.budget.total_us)
-        for remark in self._controllers.joined(part.setup.name, now_us):
+    def _joined(self, part: str, now_us: int) -> None:
+        for remark in self._controllers.joined(part, now_us):
             self._view.line(remark)
+
+    def _done(self, done: Done) -> None:
+        self._archive.add(done)
+        self._changed = True
 
     def _listening(self) -> int:
         return len(self._edge.listeners())
@@ -213,6 +217,7 @@ class MainProcess:
             return True
         for remark in resumed.remarks:
             self._view.line(remark)
+        self._archive.add(resumed.line)
         return resumed.plays
 
     def _send_end(self) -> None:

@@ -10,6 +10,7 @@ from autoloops_bridges.processes.last_session import LastSession, read_last
 from autoloops_bridges.processes.options import PlayOptions
 from autoloops_bridges.processes.parts import LoadedPart
 from autoloops_bridges.record.again import do_again
+from autoloops_bridges.record.lines import Resumed as Line
 from autoloops_engine.session.core import Session
 from autoloops_engine.session.state import SessionState
 
@@ -19,10 +20,12 @@ class Resumed(NamedTuple):
 
     Attributes:
         plays: Whether it was playing.
+        line: For the record.
         remarks: A sentence for each part that begins anew.
     """
 
     plays: bool
+    line: Line
     remarks: tuple[str, ...]
 
 
@@ -36,7 +39,7 @@ def resume(session: Session, options: PlayOptions, parts: Sequence[LoadedPart], 
     for control in last.noted:
         do_again(session, control, now_us)
     transport = last.left.session.transport
-    return Resumed(transport is not None and transport.playing, remarks)
+    return Resumed(transport is not None and transport.playing, Line(now_us, state), remarks)
 
 
 def _fitting(

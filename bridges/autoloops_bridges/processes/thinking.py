@@ -8,6 +8,8 @@ from autoloops_bridges.clock import monotonic_us
 from autoloops_bridges.processes.encoding import Encoded, PhraseEncoder
 from autoloops_bridges.processes.parts import LoadedPart, decode_budget, keep_budget
 from autoloops_bridges.processes.swap import Denied, Granted, ModelLoader, PartLoop, Wish
+from autoloops_bridges.record.archive import recorded
+from autoloops_bridges.record.lines import Done, Joined, Swapped, TakenUp
 from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.inference.levers import Found
 from autoloops_engine.inference.requests import Decoded, Failed
@@ -22,13 +24,15 @@ class Reports(NamedTuple):
         decoded: Called with the microseconds that a decode took.
         failed: Called with the address that asked and a sentence; an empty address: nobody asked for it.
         told: Called with a sentence for the performer.
-        joined: Called with a part that joined in, and when it did.
+        joined: Called with the name of a part that joined in, and when it did.
+        done: Called with what was done to the session, for the record.
     """
 
     decoded: Callable[[int], None]
     failed: Callable[[str, str], None]
     told: Callable[[str], None]
-    joined: Callable[[LoadedPart, int], None]
+    joined: Callable[[str, int], None]
+    done: Callable[[Done], None]
 
 
 class Thinking:
@@ -111,14 +115,18 @@ class Thinking:
         self._session.on_answer(answer, now_us)
 
     def _take_phrase(self, encoded: Encoded, now_us: int) -> None:
-        name, reason = encoded.phrase.part, encoded.reason
+        phrase, reason = encoded.phrase, encoded.reason
+        name, budget_us = phrase.part, self.budget.total_us
         if not reason:
             try:
-                self._session.take_up(encoded.phrase, encoded.z, now_us)
+                self._session.take_up(phrase, encoded.z, now_us)
             except AutoLoopsError as error:
                 reason = str(error)
+            else:
+                z = tuple(encoded.z)
+                self._reports.done(TakenUp(now_us, name, phrase.amount, phrase.when, z, budget_us))
         if reason:
-            self._reports.failed(f"/al/{name}/{'load' if encoded.phrase.path else 'capture'}", reason)
+            self._reports.failed(f"/al/{name}/{'load' if phrase.path else 'capture'}", reason)
 
     def _take_model(self, answer: Granted | Denied, now_us: int) -> None:
         if isinstance(answer, Denied):
@@ -135,10 +143,13 @@ class Thinking:
         self._employ(loaded)
         if joins:
             self._session.join(loaded.setup, now_us)
-            self._reports.joined(loaded, now_us)
+            self._reports.done(Joined(now_us, recorded(loaded), self.budget.total_us))
+            self._reports.joined(name, now_us)
             self._reports.told(f"{name} joins in with {loaded.setup.model} on channel {loaded.setup.channel}.")
         else:
             self._session.swap_model(loaded.setup, answer.z, now_us)
+            z = None if answer.z is None else tuple(answer.z)
+            self._reports.done(Swapped(now_us, recorded(loaded), z, self.budget.total_us))
             self._reports.told(f"{name} plays {loaded.setup.model} from the next bar on.")
         self._follow_cast()
 

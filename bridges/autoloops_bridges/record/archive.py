@@ -7,11 +7,12 @@ from typing import Final, TypeVar
 from autoloops_bridges.control.dispatch import address_of
 from autoloops_bridges.processes.options import PlayOptions
 from autoloops_bridges.processes.parts import LoadedPart
-from autoloops_bridges.record.lines import VERSION, Control, Joined, Line, Opened, RecordedPart
+from autoloops_bridges.record.lines import VERSION, Control, Done, Line, Opened, RecordedPart, Stocked
 from autoloops_bridges.record.slots_file import SequenceFile, SlotsFile, StoredFile
 from autoloops_bridges.record.writer import RecordWriter, make_room, new_record, sessions_folder
 from autoloops_engine.messages import FromPlayer, Frozen, Sounded, TransportState
 from autoloops_engine.session.core import Session
+from autoloops_engine.session.slots import Slots
 
 _CLOSE_S: Final = 1.0
 _Kept = TypeVar("_Kept")
@@ -43,9 +44,10 @@ class Archive:
             if record is None:
                 make_room(folder)
             self._writer = RecordWriter(record or new_record(folder, wall_us))
+        self._stored: Slots = {}
         if self._slots is not None:
-            slots, remark = self._slots.read()
-            session.restore_slots(slots)
+            self._stored, remark = self._slots.read()
+            session.restore_slots(self._stored)
             self._remarks += [remark] if remark else []
         if self._sequence is not None:
             sequence, remark = self._sequence.read()
@@ -59,15 +61,15 @@ class Archive:
 
     def opened(self, options: PlayOptions, parts: list[LoadedPart], generation: int, now_us: int, wall_us: int) -> None:
         """The session begins, or goes on with another main process."""
-        recorded = tuple(_recorded(part) for part in parts)
+        cast = tuple(map(recorded, parts))
         seed, tempo_bpm = options.seed or 0, options.tempo_bpm
-        self._lines.append(
-            Opened(VERSION, version("autoloops"), wall_us, now_us, seed, tempo_bpm, recorded, generation)
-        )
+        self._lines.append(Opened(VERSION, version("autoloops"), wall_us, now_us, seed, tempo_bpm, cast, generation))
+        if generation == 0 and self._stored:
+            self._lines.append(Stocked(self._stored))
 
-    def joined(self, part: LoadedPart, now_us: int, budget_us: int) -> None:
-        """A part joined in, with this decode budget."""
-        self._lines.append(Joined(now_us, _recorded(part), budget_us))
+    def add(self, done: Done) -> None:
+        """Something happened to the session that is no control."""
+        self._lines.append(done)
 
     def heard(self, report: FromPlayer) -> None:
         """The player reported something."""
@@ -108,5 +110,6 @@ def _kept(file: StoredFile[_Kept] | None, changed: _Kept | None) -> list[str]:
     return [remark] if remark else []
 
 
-def _recorded(part: LoadedPart) -> RecordedPart:
+def recorded(part: LoadedPart) -> RecordedPart:
+    """A part for the record."""
     return RecordedPart(part.setup.name, part.setup.channel, part.setup.model, part.reference, part.digest)

@@ -15,7 +15,10 @@ from autoloops_bridges.record.excerpt import ends_of
 from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.messages import Frozen, Heard, Sounded, TransportState
 from autoloops_engine.player.events import Kind
+from autoloops_engine.session.slots import Slots
+from autoloops_engine.session.state import SessionState
 from autoloops_engine.session.surface import Values
+from autoloops_engine.time.quantum import When
 
 VERSION: Final = 1
 # The longest lines, of what a player tells again, take half of it.
@@ -72,7 +75,58 @@ class Control(Struct, frozen=True, tag=True):
     arguments: Values
 
 
-Line = Opened | Joined | Control | Sounded | Frozen | TransportState
+class Stocked(Struct, frozen=True, tag=True):
+    """What the slots held when the session began."""
+
+    slots: Slots
+
+
+class Resumed(Struct, frozen=True, tag=True):
+    """The session began with the settings of another one."""
+
+    at_us: int
+    session: SessionState
+
+
+class TakenUp(Struct, frozen=True, tag=True):
+    """A part took up what was captured or loaded, as its model encoded it.
+
+    Attributes:
+        at_us: When.
+        part: The part.
+        amount: How much of it, 0 to 1.
+        when: Launch quantisation.
+        z: The point that it was encoded as.
+        budget_us: The decode budget, which says from which launch point on it could be heard.
+    """
+
+    at_us: int
+    part: str
+    amount: float
+    when: When
+    z: tuple[float, ...]
+    budget_us: int
+
+
+class Swapped(Struct, frozen=True, tag=True):
+    """A part got another model.
+
+    Attributes:
+        at_us: When.
+        part: The part with its model.
+        z: Its loop as that model encoded it; None: it did not.
+        budget_us: The decode budget.
+    """
+
+    at_us: int
+    part: RecordedPart
+    z: tuple[float, ...] | None
+    budget_us: int
+
+
+# What is done to a session, by whomever.
+Done = Resumed | Joined | TakenUp | Swapped | Control
+Line = Opened | Stocked | Done | Sounded | Frozen | TransportState
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)

@@ -1,16 +1,34 @@
-"""A recorded session in which parts came and went decodes to the very bars that were played."""
+"""A recorded session decodes to the very bars that were played: parts, models, captures and slots included."""
 
 from pathlib import Path
 
+from msgspec.structs import replace
+
 from autoloops_bridges.control.dispatch import address_of
 from autoloops_bridges.processes.parts import LoadedPart, load_part
-from autoloops_bridges.record.decoding import decode_anew
-from autoloops_bridges.record.lines import VERSION, Control, Joined, Line, Opened, RecordedPart, encode_line
+from autoloops_bridges.record.decoding import Compared, decode_anew
+from autoloops_bridges.record.lines import (
+    VERSION,
+    Control,
+    Joined,
+    Line,
+    Opened,
+    RecordedPart,
+    Resumed,
+    Stocked,
+    Swapped,
+    TakenUp,
+    encode_line,
+)
 from autoloops_engine.bundle.installed import find_bundle
 from autoloops_engine.messages import Frozen
 from autoloops_engine.session.core import Session
+from autoloops_engine.session.ear import Phrase
 from autoloops_engine.session.offline import Performance
+from autoloops_engine.session.slots import Slots
+from autoloops_engine.session.state import SessionState
 from autoloops_engine.session.surface import Target
+from autoloops_engine.time.quantum import When
 
 TEMPO_BPM = 240.0
 BAR_US = 1_000_000
@@ -25,18 +43,42 @@ def recorded(part: LoadedPart) -> RecordedPart:
 class Show:
     """A performance that is written down as main does."""
 
-    def __init__(self, *parts: LoadedPart) -> None:
+    def __init__(self, *parts: LoadedPart, slots: Slots | None = None, resumes: SessionState | None = None) -> None:
         self.session = Session([part.setup for part in parts], SEED, TEMPO_BPM)
+        self.session.restore_slots(dict(slots or {}))
         self.session.set_budget(BUDGET_US)
         self.decoders = {id(part.setup): part.decoder for part in parts}
         self.joined = Performance(self.session, {part.setup.name: part.decoder for part in parts}, TEMPO_BPM)
         self.opened = Opened(VERSION, "", 0, 0, SEED, TEMPO_BPM, tuple(recorded(part) for part in parts), 0)
-        self.lines: list[Line] = [self.opened]
+        self.lines: list[Line] = [self.opened, *([Stocked(dict(slots))] if slots else [])]
+        if resumes is not None:
+            self.session.resume(resumes)
+            self.lines.append(Resumed(0, resumes))
 
-    def act(self, at_us: int, name: str, *values: float | str, part: str = "") -> None:
+    def act(self, at_us: int, name: str, *values: float | str, part: str = "", key: int | None = None) -> None:
         self.joined.run_until(at_us)
-        self.session.act(Target(name, part), values, at_us)
+        self.session.act(Target(name, part, key), values, at_us)
         self.written()
+
+    def take_up(self, at_us: int, part: str, z: tuple[float, ...], amount: float) -> None:
+        self.joined.run_until(at_us)
+        self.session.take_up(Phrase(part, (), "tune.mid", amount, When.BAR), z, at_us)
+        self.lines.append(TakenUp(at_us, part, amount, When.BAR, z, BUDGET_US))
+
+    def swap(self, at_us: int, part: LoadedPart, z: tuple[float, ...] | None) -> None:
+        self.joined.run_until(at_us)
+        self.decoders[id(part.setup)] = part.decoder
+        self.session.swap_model(part.setup, z, at_us)
+        self.lines.append(Swapped(at_us, recorded(part), z, BUDGET_US))
+        self.written()
+
+    def compared(self, path: Path, until_us: int, *, without: tuple[type, ...] = ()) -> Compared:
+        """What decoding anew says of the record, as one that has no lines of these kinds."""
+        self.joined.run_until(until_us)
+        frozen = [message for message in self.joined.heard if isinstance(message, Frozen)]
+        lines = [line for line in (*self.lines, *frozen) if not isinstance(line, without)]
+        path.write_bytes(b"".join(map(encode_line, lines)))
+        return decode_anew(path, self.opened)
 
     def join(self, at_us: int, part: LoadedPart) -> None:
         self.joined.run_until(at_us)
@@ -69,12 +111,59 @@ def test_parts_that_joined_in_left_and_came_back_by_undo_decode_to_the_same_bars
     show.act(14 * BAR_US, "undo")
     show.act(16 * BAR_US, "undo")
     show.act(17 * BAR_US, "undo")
-    show.joined.run_until(20 * BAR_US)
+    compared = show.compared(tmp_path / "show.jsonl", 20 * BAR_US)
     assert show.session.parts() == ("melody", "low")
     assert show.session.cast()[1] is first.setup
-    frozen = [message for message in show.joined.heard if isinstance(message, Frozen)]
-    record = tmp_path / "show.jsonl"
-    record.write_bytes(b"".join(encode_line(line) for line in (*show.lines, *frozen)))
-    compared = decode_anew(record, show.opened)
     assert compared.differences == []
     assert compared.bars > 30
+
+
+def stored(part: LoadedPart) -> Slots:
+    """What a former session stored in slot 3: another loop."""
+    session = Session([part.setup], 99, TEMPO_BPM)
+    session.act(Target("store", part.setup.name, 3), (), 0)
+    slots = session.take_slots()
+    assert slots is not None
+    return slots
+
+
+def test_what_was_taken_up_swapped_and_stored_before_decodes_to_the_same_bars(tmp_path: Path) -> None:
+    melody = loaded("melody", "melody-2bar")
+    bass = loaded("melody", "bass-2bar", melody)
+    size = melody.setup.space.size
+    show = Show(melody, slots=stored(melody))
+    show.act(100_000, "start")
+    show.act(2 * BAR_US, "slot", part="melody", key=3)
+    show.take_up(4 * BAR_US + 300_000, "melody", tuple(0.5 - index % 2 for index in range(size)), 0.75)
+    show.swap(7 * BAR_US + 500_000, bass, tuple(0.1 * (index % 5) for index in range(bass.setup.space.size)))
+    compared = show.compared(tmp_path / "show.jsonl", 11 * BAR_US)
+    assert compared == Compared(compared.bars, [])
+    assert compared.bars > 10
+    # A record of a program that did not write these lines is read as well; what it does not say comes out otherwise.
+    for without in (Stocked, TakenUp, Swapped):
+        old = show.compared(tmp_path / "old.jsonl", 11 * BAR_US, without=(without,))
+        assert old.bars == compared.bars
+        assert old.differences, without
+
+
+def test_a_session_that_went_on_with_another_decodes_to_the_same_bars(tmp_path: Path) -> None:
+    melody = loaded("melody", "melody-2bar")
+    last = Session([melody.setup], 99, TEMPO_BPM)
+    last.set(Target("knob", "melody", 1), (0.9,), 0)
+    last.act(Target("fire", "melody"), ("new", "now"), 0)
+    show = Show(melody, resumes=last.state())
+    show.act(100_000, "start")
+    assert show.compared(tmp_path / "show.jsonl", 4 * BAR_US).differences == []
+    assert show.compared(tmp_path / "old.jsonl", 4 * BAR_US, without=(Resumed,)).differences
+
+
+def test_of_a_bundle_that_is_another_by_now_one_sentence_tells(tmp_path: Path) -> None:
+    melody = loaded("melody", "melody-2bar")
+    show = Show(melody)
+    show.act(100_000, "start")
+    show.swap(2 * BAR_US, loaded("melody", "bass-2bar", melody), None)
+    swapped = show.lines[-1]
+    assert isinstance(swapped, Swapped)
+    show.lines[-1] = replace(swapped, part=replace(swapped.part, digest="another"))
+    compared = show.compared(tmp_path / "show.jsonl", 4 * BAR_US)
+    assert compared.differences == ["melody: the bundle bass-2bar is not the one that was played."]
