@@ -207,6 +207,36 @@ def test_the_last_bars_are_kept_as_they_sounded_whatever_changed(bars: int) -> N
     assert list(sequence(joined)[1].takes) == ["bass"]
 
 
+def test_a_bar_that_was_spliced_is_kept_as_it_sounded() -> None:
+    joined = performance()
+    joined.run_until(6 * BAR_US + BAR_US // 3)
+    do(joined, "fire", "new", "now", part="melody")
+    bars_on(joined, 0.5)
+    assert any(message.origin == "splice" for message in joined.heard if isinstance(message, Frozen))
+    do(joined, "store", key=1)
+    assert stored(joined).take is None
+    do(joined, "sequence/add")
+    do(joined, "sequence/keep", 2)
+    added, spliced = sequence(joined)
+    heard = between(recorded(joined), 5, 2)
+    assert list(spliced.takes["melody"].notes) == heard
+    # Bar 1 of the loop is the spliced one, bar 2 that before it.
+    first = [note for note in added.takes["melody"].notes if note.start_ub < BAR_UB]
+    assert first == between(recorded(joined), 6, 1)
+
+
+def test_a_part_whose_loop_is_not_through_is_left_out_and_that_is_said() -> None:
+    joined = performance("melody", "bass")
+    bars_on(joined, 4.5)
+    put(joined, "length", 16, part="bass")
+    bars_on(joined, 3)
+    do(joined, "sequence/add")
+    (entry,) = sequence(joined)
+    assert list(entry.takes) == ["melody"]
+    ((address, reason),) = joined.session.take_failures()
+    assert (address, "bass" in reason) == ("/al/sequence/add", True)
+
+
 def test_bars_from_before_a_jump_do_not_count() -> None:
     joined = performance()
     bars_on(joined, 9.5)

@@ -33,14 +33,16 @@ def add(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     Raises:
         UsageError: there is no such part, the sequence is full, or no loop was through yet.
     """
-    takes = {}
-    for part in _meant(stage, values):
-        loop = part.past.loop(0)
-        if loop:
-            takes[part.name] = take_of_loop(part.channel, loop)
-    if not takes:
+    parts = _meant(stage, values)
+    loops = {part.name: part.past.loop(0) for part in parts}
+    if not any(loops.values()):
         raise UsageError("No loop has sounded as a whole yet: let it play through once, then add it.")
-    _append(stage, takes)
+    _append(stage, {part.name: take_of_loop(part.channel, loops[part.name]) for part in parts if loops[part.name]})
+    missing = ", ".join(name for name, loop in loops.items() if not loop)
+    if missing:
+        stage.fail(
+            "/al/sequence/add", f"Entry {len(stage.sequence)} is without {missing}: not yet through with the loop."
+        )
 
 
 def keep(stage: Stage, target: Target, values: Values, now_us: int) -> None:
