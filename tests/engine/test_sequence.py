@@ -116,6 +116,20 @@ def test_what_has_not_sounded_as_it_is_set_is_kept_by_its_scale_and_chords() -> 
     assert stored(joined, 3).take is not None
 
 
+@pytest.mark.parametrize("motion", [("walk", 0.7), ("orbit", 0.5, 4)])
+def test_a_loop_that_drifts_is_kept_as_it_sounded_and_one_that_was_moved_is_not(motion: tuple[str, float]) -> None:
+    joined = performance()
+    put(joined, *motion)
+    joined.run_until(5 * BAR_US + BAR_US // 2)
+    do(joined, "store", key=1)
+    take = stored(joined).take
+    assert take is not None
+    assert list(take.notes) == between(recorded(joined), 4, 2)
+    put(joined, "knob", 0.9, key=1)
+    do(joined, "store", key=1)
+    assert stored(joined).take is None
+
+
 def test_what_is_kept_after_the_fact_is_the_loop_of_then() -> None:
     joined = performance()
     put(joined, "hold", 0)

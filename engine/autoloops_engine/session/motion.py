@@ -62,6 +62,11 @@ class Motion(Struct, frozen=True):
         """Whether a pad or a glide holds the point."""
         return bool(self.corners or self.glide_to)
 
+    @property
+    def drifts(self) -> bool:
+        """Whether the point goes on by itself, from bar to bar."""
+        return bool(self.walk or self.orbit or self.glide_to)
+
     def over(self, song_bar: int) -> bool:
         """Whether a glide is through."""
         return bool(self.glide_to) and song_bar >= self.glide_bar + self.glide_bars

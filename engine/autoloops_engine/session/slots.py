@@ -11,7 +11,7 @@ from autoloops_engine.session.firing import Fired
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.settings import Settings
 from autoloops_engine.session.stage import Stage
-from autoloops_engine.session.state import Stored, restored_settings, settings_state
+from autoloops_engine.session.state import SettingsState, Stored, restored_settings, settings_state
 from autoloops_engine.session.surface import Key
 from autoloops_engine.session.takes import Take, take_of_loop
 from autoloops_engine.time.quantum import When
@@ -110,12 +110,19 @@ def slots_of(stage: Stage, part: PartSession) -> list[int]:
 
 def _take_as_set(stage: Stage, part: PartSession) -> Take | None:
     """The loop as it sounds, if all of it was made from what the part is set to; None: that has not sounded yet."""
-    loop, wanted = part.past.loop(0), settings_state(part.settings)
+    loop, drifts = part.past.loop(0), stage.habits[part.name].motion.drifts
+    wanted = _to_compare(part.settings, drifts)
     for bar in loop:
         # A splice has only the rest of its bar from these settings.
-        if len(bar.frozen) > 1 or bar.harmony != stage.harmony or settings_state(bar.settings) != wanted:
+        if len(bar.frozen) > 1 or bar.harmony != stage.harmony or _to_compare(bar.settings, drifts) != wanted:
             return None
     return take_of_loop(part.channel, loop) if len(loop) == part.length_bars else None
+
+
+def _to_compare(settings: Settings, drifts: bool) -> SettingsState:
+    """Settings as plain data; without what motion adds where each bar has its own."""
+    point = settings.point.with_motion(None) if drifts else settings.point
+    return settings_state(replace(settings, point=point))
 
 
 def _number(key: Key) -> int:
