@@ -44,6 +44,10 @@ class Journal:
         self._at = end
         return True
 
+    def go_on(self, session: int) -> None:
+        """Add behind the notes that belong to the whole session of that number."""
+        self._at = self._begin + sum(_HEAD.size + len(note) for note in self.read(session))
+
     def read(self, session: int) -> list[bytes]:
         """The notes that belong to the whole session of that number, in order."""
         notes, at = [], self._begin

@@ -27,6 +27,7 @@ from autoloops_bridges.processes.left import Left, read_left, read_noted
 from autoloops_bridges.processes.lifeline import drain, heard
 from autoloops_bridges.processes.newcomers import NewcomerSurface
 from autoloops_bridges.processes.parts import LoadedPart
+from autoloops_bridges.processes.past_book import PastBook
 from autoloops_bridges.processes.resuming import resume
 from autoloops_bridges.processes.shared import Shared
 from autoloops_bridges.processes.stats import Named, Stats, flat
@@ -106,6 +107,7 @@ class MainProcess:
         self._greet_by_us = now_us + _PORTS_PATIENCE_US if born.generation == 0 else None
         self._keeper = Keeper(self._shared, self._leave)
         self._changed, self._kept_rig = False, ""
+        self._past = PastBook(self._shared.past)
         left = read_left(self._shared) if born.generation > 0 else None
         self._left = left
         self._performance = left.performance if left is not None else secrets.token_hex(8)
@@ -202,6 +204,7 @@ class MainProcess:
             self._wire.send(encode(Ask()))
             return
         self._session.restore(left.session)
+        self._session.restore_past(self._past.read())
         for control in read_noted(self._shared):
             do_again(self._session, control, monotonic_us())
         self._controllers.take_up(left.rig)
@@ -272,6 +275,7 @@ class MainProcess:
         self._view.advance(now_us)
 
     def _keep(self, now_us: int) -> None:
+        self._past.add(self._session.take_past())
         for remark in self._archive.advance():
             self._view.line(remark)
         rig = self._controllers.rig

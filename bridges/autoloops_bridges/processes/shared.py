@@ -38,7 +38,10 @@ _SESSION_BYTES: Final = 2 << 20
 _JOURNAL_AT: Final = _SESSION_AT + 2 * _SESSION_BYTES
 # Hundreds of values come between two whole sessions when sixteen parts are moved at once; each takes a hundred bytes.
 _JOURNAL_BYTES: Final = 128 << 10
-_SIZE: Final = _JOURNAL_AT + _JOURNAL_BYTES
+_PAST_AT: Final = _JOURNAL_AT + _JOURNAL_BYTES
+# The last quarter of an hour of three parts that are moved all the time, twice that of parts that hold.
+_PAST_BYTES: Final = 2 << 20
+_SIZE: Final = _PAST_AT + 2 * _PAST_BYTES
 # Sequence number and length of a payload, and the checksum of these and of the payload.
 _COUNT: Final = struct.Struct("<QI")
 _HEAD: Final = struct.Struct("<QII")
@@ -94,6 +97,7 @@ class Shared:
         connections: What the MIDI output was connected to, as the player last wrote it.
         session: The session, as main last wrote it.
         journal: What was set since then.
+        past: What was played last, in two books that are filled in turn.
     """
 
     def __init__(self, path: Path) -> None:
@@ -117,6 +121,8 @@ class Shared:
         self.connections = _Record(self._memory, _CONNECTIONS_AT, _CONNECTIONS_BYTES)
         self.session = _Record(self._memory, _SESSION_AT, _SESSION_BYTES)
         self.journal = Journal(self._memory, _JOURNAL_AT, _JOURNAL_BYTES)
+        past_at = (_PAST_AT, _PAST_AT + _PAST_BYTES)
+        self.past = tuple(Journal(self._memory, at, _PAST_BYTES) for at in past_at)
 
     def begin(self) -> None:
         """Forget what is true of a former performance only; notes and connections of one that crashed stay."""

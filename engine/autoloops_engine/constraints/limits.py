@@ -103,6 +103,13 @@ def frozen_steps(loop: Iterable[LoopSteps]) -> tuple[FrozenStep, ...]:
     return tuple(step for bar in loop for step in _steps(bar))
 
 
+def loop_steps(steps: Sequence[FrozenStep]) -> LoopSteps:
+    """The steps of a bar again, as a model answers them; they must be such as one codec knows (see ``fits``)."""
+    extras = zip(*(step.extras for step in steps), strict=True)
+    tokens = tuple(step.token for step in steps)
+    return LoopSteps(tokens, tuple(np.array(figures, dtype=np.float32) for figures in extras))
+
+
 def fits(kept: Iterable[FrozenStep], codec: Codec) -> bool:
     """Whether steps that were frozen are such as a codec knows."""
     sizes = [extra.size for extra in codec.extras]

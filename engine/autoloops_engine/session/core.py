@@ -22,10 +22,11 @@ from autoloops_engine.messages import (
     ToPlayer,
     TransportState,
 )
-from autoloops_engine.session import controls, later, membership, moving, takeover, verbs
+from autoloops_engine.session import controls, later, membership, moving, remembered, takeover, verbs
 from autoloops_engine.session.ear import Phrase
 from autoloops_engine.session.pacing import Pace
 from autoloops_engine.session.part import PartSession
+from autoloops_engine.session.remembered import PastState
 from autoloops_engine.session.settings import Arrival, PartSetup
 from autoloops_engine.session.sharing import swap_model
 from autoloops_engine.session.slots import Slots
@@ -313,6 +314,14 @@ class Session:
         A part that it did not have, or whose model is another, begins anew.
         """
         takeover.restore(self._stage, state)
+
+    def take_past(self) -> list[PastState]:
+        """What parts played since the last call."""
+        return remembered.take_past(self._stage)
+
+    def restore_past(self, past: list[PastState]) -> None:
+        """Remember what was played before; behind ``restore``."""
+        remembered.restore_past(self._stage, past)
 
     def resume(self, state: SessionState) -> None:
         """Go on with what was set in a performance that is over; only before anything of this one has sounded.

@@ -39,6 +39,7 @@ class Past:
 
     def __init__(self) -> None:
         self._bars: deque[PastBar] = deque(maxlen=REMEMBERED_BARS)
+        self._new: deque[PastBar] = deque(maxlen=REMEMBERED_BARS)
 
     def add(self, bar: PastBar) -> None:
         """A bar was frozen; one that was spliced takes the place of what it was."""
@@ -47,6 +48,19 @@ class Past:
             if bar.frozen[-1].origin == "splice":
                 bar = bar._replace(frozen=old.frozen + bar.frozen)
         self._bars.append(bar)
+        self._new.append(bar)
+
+    def restore(self, bar: PastBar) -> None:
+        """Remember a bar behind the others; a later word on the last one takes its place."""
+        if self._bars and self._bars[-1].song_bar == bar.song_bar:
+            self._bars.pop()
+        self._bars.append(bar)
+
+    def take_new(self) -> list[PastBar]:
+        """The bars that were added since the last call, and the latest words on them."""
+        new = list(self._new)
+        self._new.clear()
+        return new
 
     @property
     def newest_bar(self) -> int | None:
@@ -85,3 +99,4 @@ class Past:
     def clear(self) -> None:
         """Nothing of it fits what comes."""
         self._bars.clear()
+        self._new.clear()

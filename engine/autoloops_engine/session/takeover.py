@@ -5,7 +5,7 @@ from msgspec import structs
 
 from autoloops_engine.constraints.harmony import Harmony
 from autoloops_engine.messages import Adopt, Ask, HeldBar, SetFreezeLead
-from autoloops_engine.session import membership, sounding
+from autoloops_engine.session import later, membership, sounding
 from autoloops_engine.session.habits import Habits
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.sharing import restore_links
@@ -82,6 +82,8 @@ def resume(stage: Stage, state: SessionState) -> None:
                     continue
                 part.jump(stage.transport.state.epoch, 0)
             stage.habits[name] = _from_bar_1(state.parts[name].habits, part)
+    stage.later = state.later
+    later.jump(stage)
     restore_links(stage, state.links)
     stage.came = max(stage.came, state.came)
 
