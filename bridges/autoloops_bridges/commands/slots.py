@@ -91,7 +91,7 @@ def _decoded(parts: dict[str, Stored]) -> "dict[str, Take]":
         session.set(Target("scale"), tuple(stored.scale.split()), 0)
         session.set(Target("chords"), (stored.chords,), 0)
         session.restore_slots({1: {part: stored}})
-        session.act(Target("slot", "", 1), (), 0)
+        session.act(Target("slot", part, 1), (), 0)
         notes = offline.perform(session, {part: each.decoder}, DEFAULT_TEMPO_BPM, each.setup.bars)
         takes[part] = Take(channels[part], each.setup.bars, taken(notes))
     return takes

@@ -130,7 +130,10 @@ _WHOLE: Final = (
         Argument("pitch", Type.INT, 0, 127, "MIDI note number"),
         Argument("velocity", Type.INT, 0, 127, "MIDI velocity"),
     ),
-    verb("/al/store/I", "Store what every part is set to in slot I, from 1 to 64."),
+    verb(
+        "/al/store/I",
+        "Store what every part is set to in slot I, from 1 to 64, with scale, chords, swing, mutes, motion and tempo.",
+    ),
     verb(
         "/al/undo", "Take back the last change of a control, a fire, a slot or a limit; one step for a whole movement."
     ),
@@ -147,7 +150,11 @@ _WHOLE: Final = (
         Argument("bars", Type.INT, 0, 1024, "bars", 0, optional=True),
     ),
     *COLLECTING,
-    verb("/al/slot/I", "Recall slot I for every part that it holds.", WHEN),
+    verb(
+        "/al/slot/I",
+        "Recall slot I for every part that it holds, and how the rig stood, if it was stored as a whole.",
+        WHEN,
+    ),
     value(
         "/al/scale",
         Argument("words", Type.STRING, default="off", many=True),

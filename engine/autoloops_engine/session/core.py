@@ -169,6 +169,7 @@ class Session:
                 part.froze(message, self._stage.budget_us)
             if message.origin not in {"splice", "held"} and message.epoch == self._transport.state.epoch:
                 moving.bar_frozen(self._stage, part, message)
+            later.settle(self._stage, message.at_us)
             if message.bar.id:
                 part.held[part.loop_bar(message.song_bar)] = message.bar
         elif isinstance(message, Frozen):
@@ -387,7 +388,7 @@ class Session:
                 with self._stage.settling(part):
                     part.jump(state.epoch, bar_of(state.gearing.song_at(state.position_ub)))
         if change is Change.JUMP:
-            later.jump(self._stage)
+            later.jump(self._stage, state.time_us)
 
     def _heed(self, sync: SyncState) -> None:
         tempo_bpm = self._transport.tempo_bpm

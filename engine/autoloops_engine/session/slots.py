@@ -4,11 +4,15 @@ from dataclasses import replace
 from typing import Final
 
 import numpy as np
+from msgspec import structs
 
 from autoloops_engine.constraints.limits import fits
 from autoloops_engine.errors import UsageError
+from autoloops_engine.latent import LatentPoint
 from autoloops_engine.session.firing import Fired
 from autoloops_engine.session.part import PartSession
+from autoloops_engine.session.rig_slots import Scenes, moving, scene_of, scenes_in, set_ground, set_manner
+from autoloops_engine.session.scene import Scene
 from autoloops_engine.session.settings import Settings
 from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.state import SettingsState, Stored, restored_settings, settings_state
@@ -23,17 +27,29 @@ MAX_SLOTS: Final = 64
 Slots = dict[int, dict[str, Stored]]
 
 
-def store(stage: Stage, parts: list[PartSession], key: Key) -> None:
+def store(stage: Stage, parts: list[PartSession], key: Key, *, whole: bool) -> None:
     """Keep what parts are set to; what the slot holds of other parts stays.
+
+    Args:
+        stage: The stage.
+        parts: The parts.
+        key: The slot.
+        whole: They are the whole rig, and how they stand to each other is kept as well.
 
     Raises:
         UsageError: there is no such slot.
     """
+    if whole:
+        # Those who are not there any more stood in another rig.
+        slot = stage.slots.get(_number(key), {})
+        stage.slots[_number(key)] = {name: structs.replace(stored, scene=None) for name, stored in slot.items()}
     for part in parts:
-        put(stage, part, key, part.settings, _take_as_set(stage, part))
+        put(stage, part, key, part.settings, _take_as_set(stage, part), scene_of(stage, part) if whole else None)
 
 
-def put(stage: Stage, part: PartSession, key: Key, settings: Settings, take: Take | None) -> None:
+def put(
+    stage: Stage, part: PartSession, key: Key, settings: Settings, take: Take | None, scene: Scene | None = None
+) -> None:
     """Put settings of a part into a slot, with the loop as it sounded by them.
 
     Raises:
@@ -47,11 +63,19 @@ def put(stage: Stage, part: PartSession, key: Key, settings: Settings, take: Tak
     stage.slots_changed = True
     harmony, tempo_bpm = stage.harmony, stage.transport.song_tempo_bpm
     what = (stage.models[part.name], settings_state(settings), point.space.family)
-    slot[part.name] = Stored(*what, take, harmony.scale, harmony.chords, tempo_bpm)
+    slot[part.name] = Stored(*what, take, harmony.scale, harmony.chords, tempo_bpm, scene)
 
 
-def recall(stage: Stage, parts: list[PartSession], key: Key, when: When, now_us: int) -> int:
+def recall(stage: Stage, parts: list[PartSession], key: Key, when: When, now_us: int, *, whole: bool) -> int:
     """Set parts to what a slot holds, at a launch point; parts that it does not hold stay as they are.
+
+    Args:
+        stage: The stage.
+        parts: The parts.
+        key: The slot.
+        when: Launch quantisation.
+        now_us: The present time.
+        whole: They are the whole rig: how it stood when it was stored as a whole comes back as well.
 
     Returns:
         The first launch point, in micro-beats.
@@ -64,13 +88,34 @@ def recall(stage: Stage, parts: list[PartSession], key: Key, when: When, now_us:
         raise UsageError(f"Slot {key} is empty: store something in it first.")
     # All of them are read before one is launched: either all change or none.
     recalled = [(part, stored_settings(stage, part, key)) for part in held]
-    positions_ub = []
+    scenes = scenes_in(stage.slots[_number(key)], recalled) if whole else {}
+    first_ub = min(stage.launch_point(part, when, now_us) for part, _ in recalled)
+    seeds = {part.name: settings.seed for part, settings in recalled}
+    set_ground(stage, scenes, first_ub, now_us)
     for part, settings in recalled:
         stage.fired[part.name] = Fired(stage.fired[part.name].count, settings.point, settings.seed)
         stage.habits[part.name].recalled = _number(key)
-        drifting = replace(settings, point=stage.drifting(part, settings.point))
-        positions_ub.append(stage.launch(part, when, now_us, settings=drifting, to_group=len(recalled) == 1))
-    return min(positions_ub)
+    points: dict[str, LatentPoint] = {}
+    for part, settings in recalled:
+        # Those who share a point by now go to one, whatever was stored: that of the first of them.
+        leader = stage.leader(part).name
+        first = leader not in points
+        if first:
+            points[leader] = _point(stage, part, settings, scenes, seeds.get(leader), first_ub)
+        launched = replace(settings, point=points[leader].seen_in(settings.point.space))
+        stage.launch(part, when, now_us, settings=launched, to_group=first)
+    set_manner(stage, scenes, first_ub, now_us)
+    return first_ub
+
+
+def _point(
+    stage: Stage, part: PartSession, settings: Settings, scenes: Scenes, seed: int | None, position_ub: int
+) -> LatentPoint:
+    """The point of a slot, moving as it did if the whole rig was stored, else as the part moves by now."""
+    if part.name not in scenes:
+        return stage.drifting(part, settings.point)
+    its_seed = stage.leader(part).settings.seed if seed is None else seed
+    return moving(scenes[part.name][1], settings, its_seed, position_ub)
 
 
 def stored_settings(stage: Stage, part: PartSession, key: Key) -> Settings:

@@ -22,8 +22,9 @@ from autoloops_engine.session.firing import Fired
 from autoloops_engine.session.habits import Habits
 from autoloops_engine.session.links import Links
 from autoloops_engine.session.part import PartSession
+from autoloops_engine.session.scene import Later
 from autoloops_engine.session.settings import Arrival, Launch, PartSetup, Settings
-from autoloops_engine.session.state import Later, Stored
+from autoloops_engine.session.state import Stored
 from autoloops_engine.session.surface import Target
 from autoloops_engine.session.takes import Sequence as Collected
 from autoloops_engine.session.transport import KnownTransport
@@ -225,9 +226,13 @@ class Stage:
         Returns:
             The position, in micro-beats.
         """
-        position_ub = self.reachable(part, when, now_us) if self.playing else self.transport.state.song_at(now_us)
+        position_ub = self.launch_point(part, when, now_us)
         self.line_up(part, Launch(position_ub, point, seed, restart, settings), now_us, to_group=to_group)
         return position_ub
+
+    def launch_point(self, part: PartSession, when: When, now_us: int) -> int:
+        """Where a launch of a part takes effect that is asked for now, in micro-beats: while nothing plays, here."""
+        return self.reachable(part, when, now_us) if self.playing else self.transport.state.song_at(now_us)
 
     def reachable(self, part: PartSession, when: When, now_us: int) -> int:
         """The next position that ``when`` allows a part and that a decoded bar still reaches, in micro-beats."""

@@ -14,6 +14,7 @@ from autoloops_engine.session.feel import PartFeel
 from autoloops_engine.session.firing import Fired
 from autoloops_engine.session.habits import Habits
 from autoloops_engine.session.part import PartSession
+from autoloops_engine.session.scene import Later, Scene
 from autoloops_engine.session.settings import Launch, Settings
 from autoloops_engine.session.takes import Take, TempoBpm
 from autoloops_engine.time.swing import Swing
@@ -73,6 +74,7 @@ class Stored(Struct, frozen=True):
         scale: What it was to keep to then, as in ``Harmony``, ...
         chords: ... and so.
         tempo_bpm: The tempo of the song then; None: not known.
+        scene: How the part stood in the rig, which was stored as a whole; None: the part was stored by itself.
     """
 
     model: str
@@ -82,6 +84,7 @@ class Stored(Struct, frozen=True):
     scale: str = OFF
     chords: str = OFF
     tempo_bpm: TempoBpm | None = None
+    scene: Scene | None = None
 
 
 class LaunchState(Struct, frozen=True):
@@ -92,16 +95,6 @@ class LaunchState(Struct, frozen=True):
     seed: int | None
     restart: bool
     settings: SettingsState | None
-
-
-class Choke(Struct, frozen=True, tag=True):
-    """From a position on a part is heard, and the others of its choke group are silent."""
-
-    position_ub: int
-    part: str
-
-
-Later = Choke
 
 
 class PartState(Struct, frozen=True):
@@ -144,8 +137,8 @@ class SessionState(Struct, frozen=True):
 
 def point_state(point: LatentPoint) -> PointState:
     """A latent point as plain data."""
-    motion = None if point.motion is None else _packed(point.motion)
-    return PointState(_packed(point.base), dict(point.knobs), dict(point.attributes), motion)
+    motion = None if point.motion is None else packed(point.motion)
+    return PointState(packed(point.base), dict(point.knobs), dict(point.attributes), motion)
 
 
 def restored_point(state: PointState, space: LatentSpace) -> LatentPoint:
@@ -154,12 +147,12 @@ def restored_point(state: PointState, space: LatentSpace) -> LatentPoint:
     Raises:
         ValueError: it does not fit the model's latent space.
     """
-    point = point_at(space, _unpacked(state.base))
+    point = point_at(space, unpacked(state.base))
     for index, position in state.knobs.items():
         point = point.with_knob(index, position)
     for name, position in state.attributes.items():
         point = point.with_attribute(name, position)
-    return point.with_motion(None if state.motion is None else _unpacked(state.motion))
+    return point.with_motion(None if state.motion is None else unpacked(state.motion))
 
 
 def settings_state(settings: Settings) -> SettingsState:
@@ -247,10 +240,15 @@ def _restored_launch(state: LaunchState, space: LatentSpace) -> Launch:
     return Launch(state.position_ub, point, state.seed, state.restart, settings)
 
 
-def _packed(vector: Vector) -> bytes:
+def packed(vector: Vector) -> bytes:
+    """Numbers as float64, little-endian."""
     return vector.astype(_FLOAT64).tobytes()
 
 
-def _unpacked(packed: bytes) -> Vector:
-    """Raises ValueError where these are no whole numbers of eight bytes."""
+def unpacked(packed: bytes) -> Vector:
+    """The numbers again.
+
+    Raises:
+        ValueError: these are no whole numbers of eight bytes.
+    """
     return np.frombuffer(packed, _FLOAT64).astype(np.float64)

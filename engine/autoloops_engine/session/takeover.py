@@ -83,7 +83,7 @@ def resume(stage: Stage, state: SessionState) -> None:
                 part.jump(stage.transport.state.epoch, 0)
             stage.habits[name] = _from_bar_1(state.parts[name].habits, part)
     stage.later = state.later
-    later.jump(stage)
+    later.jump(stage, 0)
     restore_links(stage, state.links)
     stage.came = max(stage.came, state.came)
 

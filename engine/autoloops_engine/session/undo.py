@@ -13,10 +13,11 @@ from autoloops_engine.session.feel import PartFeel
 from autoloops_engine.session.firing import Fired
 from autoloops_engine.session.habits import Habits
 from autoloops_engine.session.membership import Member, assemble, join
+from autoloops_engine.session.scene import Later
 from autoloops_engine.session.settings import Launch, PartSetup, Settings
 from autoloops_engine.session.sharing import restore_links
 from autoloops_engine.session.stage import Stage
-from autoloops_engine.session.state import Later, Stored
+from autoloops_engine.session.state import Stored
 from autoloops_engine.session.surface import Target
 from autoloops_engine.session.takes import Sequence
 from autoloops_engine.time.swing import Swing

@@ -68,12 +68,12 @@ def _fire(stage: Stage, target: Target, values: Values, now_us: int) -> None:
 
 
 def _store(stage: Stage, target: Target, values: Values, now_us: int) -> None:
-    slots.store(stage, _meant(stage, target), target.key)
+    slots.store(stage, _meant(stage, target), target.key, whole=not target.part)
 
 
 def _recall(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     when, parts = when_named(str(values[0])) if values else When.BAR, _meant(stage, target)
-    position_ub = slots.recall(stage, parts, target.key, when, now_us)
+    position_ub = slots.recall(stage, parts, target.key, when, now_us, whole=not target.part)
     if target.part:
         later.choke(stage, parts[0], position_ub, now_us)
 
