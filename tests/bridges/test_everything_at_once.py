@@ -28,6 +28,7 @@ from autoloops_engine.player.ledger import LEDGER_SIZE, NoteLedger
 from autoloops_engine.session.core import Session
 from autoloops_engine.session.offline import Performance
 from autoloops_engine.session.settings import PartSetup
+from autoloops_engine.session.slots import Slots
 from autoloops_engine.session.state import SessionState
 from autoloops_engine.session.surface import Target, Values
 from autoloops_engine.testing import StubDecoder
@@ -139,6 +140,7 @@ class Everything(RuleBasedStateMachine):
             return self.decode_us
 
         self.joined = Performance(session, dict.fromkeys(NAMES, decoder), 240.0, decode_us=decode_us)
+        self.kept_slots = b"{}"
         self.position = (0, 0)
         self.offered: set[str] = set()
         self.passed = 0
@@ -201,6 +203,12 @@ class Everything(RuleBasedStateMachine):
     def values(self) -> dict[Target, Values]:
         return {target: self.session.get(target) for target in self.session.targets() if target.name not in MOVING}
 
+    def slots(self) -> Slots:
+        """What the slots hold, as it is kept on the disk."""
+        if (slots := self.session.take_slots()) is not None:
+            self.kept_slots = msgspec.json.encode(slots)
+        return msgspec.json.decode(self.kept_slots, type=Slots)
+
     # -- what may happen ---------------------------------------------------------------------------------------------
 
     @rule(command=commands())
@@ -243,15 +251,15 @@ class Everything(RuleBasedStateMachine):
         found = self.router.dispatch(address, arguments)
         if not isinstance(found, Command) or found.target.name in NO_STEPS:
             return
-        before = self.values()
+        before = self.values(), self.slots()
         self.do(found)
         self.let_in()
-        if self.values() != before:
+        if (self.values(), self.slots()) != before:
             try:
                 self.session.act(Target("undo"), (), self.joined.now_us)
             except UsageError:
                 return
-            assert self.values() == before
+            assert (self.values(), self.slots()) == before
         self.carry()
 
     @precondition(lambda self: self.sink is not None)
@@ -284,7 +292,7 @@ class Everything(RuleBasedStateMachine):
     @rule(late_us=st.integers(0, 2_000_000))
     def the_main_process_is_killed(self, late_us: int) -> None:
         kept = msgspec.json.decode(msgspec.json.encode(self.session.state()), type=SessionState)
-        before = self.values()
+        before, slots = self.values(), self.slots()
         # Whoever asked for these bars is gone.
         self.joined._running.clear()
         self.joined._waiting.clear()
@@ -298,6 +306,7 @@ class Everything(RuleBasedStateMachine):
         self.generation += 1
         session = Session(self.session.cast(), 1, 240.0, self.generation)
         session.set_budget(2 * DECODE_US)
+        session.restore_slots(slots)
         session.restore(kept)
         assert {target: session.get(target) for target in before} == before
         self.joined.session = session
