@@ -8,7 +8,7 @@ import numpy as np
 
 from autoloops_engine.bundle.manifest import Attribute, Graph, Manifest, Output, Tensor
 from autoloops_engine.bundle.shapes import expected, starts_of, state_size_of
-from autoloops_engine.codecs.registry import DRUMS, MELODY, codec_named
+from autoloops_engine.codecs.registry import DRUMS, MELODY, Codec, codec_named
 from autoloops_engine.inference.decoder import DecodedSteps, Floats, LoopStart, Posterior, Tokens
 from autoloops_engine.units import STEPS_PER_BAR
 
@@ -16,9 +16,11 @@ _EMBEDDING = 5
 _TRIO_ATTRIBUTES = {"density": ("melody", "bass", "drums"), "pitch": ("melody", "bass"), "swing": ("drums",)}
 
 
-def tiny_manifest(name: str = "tiny", latent_size: int = 4, state_size: int = 6, bars: int = 2) -> Manifest:
-    """The manifest of a flat melody model of no weights, without files."""
-    outputs = (Output("melody", MELODY.name, MELODY.classes),)
+def tiny_manifest(
+    name: str = "tiny", latent_size: int = 4, state_size: int = 6, bars: int = 2, codec: Codec = MELODY
+) -> Manifest:
+    """The manifest of a flat model of one part, a melody unless told otherwise, of no weights, without files."""
+    outputs = (Output(codec.name, codec.name, codec.classes),)
     return _manifest("flat", name, latent_size, state_size, bars, outputs)
 
 

@@ -16,6 +16,7 @@ from autoloops_bridges.control.dispatch import Action, Command, Refusal, Router
 from autoloops_bridges.control.rows import Argument, Direction, Kind, Row, Type
 from autoloops_bridges.control.vocabulary import TABLE
 from autoloops_bridges.processes.book import LedgeredSink
+from autoloops_engine.codecs.registry import DRUMS
 from autoloops_engine.errors import UsageError
 from autoloops_engine.inference.requests import DecodeRequest
 from autoloops_engine.latent import latent_space
@@ -31,16 +32,17 @@ from autoloops_engine.session.settings import PartSetup
 from autoloops_engine.session.slots import Slots
 from autoloops_engine.session.state import SessionState
 from autoloops_engine.session.surface import Target, Values
-from autoloops_engine.testing import StubDecoder
+from autoloops_engine.testing import StubDecoder, tiny_manifest
 
 EXAMPLES = int(os.environ.get("AUTOLOOPS_EXAMPLES", "15"))
-PARTS = ("melody", "bass")
+PARTS = ("melody", "bass", "drums")
 # The last one plays when somebody adds it.
 NAMES = (*PARTS, "lead")
 DECODE_US = 3_000
 STALLED_US = 5_000_000
 # Each line is drawn through a point in whole micro-beats, of which a million are a beat.
 ROUNDING_UB = 2
+VOICES = ("kick", "snare", "closed-hat", "ride")
 # What belongs to the edge (listeners, learning, files) and not to the music.
 ELSEWHERE = ("/al/listen", "/al/ping", "/al/sync", "/al/learn", "/al/PART/model", "/al/stats")
 WORDS = {
@@ -83,7 +85,10 @@ def values_of(row: Row, argument: Argument) -> "st.SearchStrategy[object]":
 def commands(draw: st.DrawFn) -> tuple[str, tuple[object, ...]]:
     row = draw(st.sampled_from(ROWS))
     part, number = draw(st.sampled_from(NAMES)), draw(st.integers(1, 4))
-    address = row.template.replace("PART", part).replace("NAME", "density").replace("/I", f"/{number}")
+    name = "density" if "attr" in row.segments else draw(st.sampled_from(VOICES))
+    # Only drums have voices.
+    part = part if "attr" in row.segments or "NAME" not in row.segments else "drums"
+    address = row.template.replace("PART", part).replace("NAME", name).replace("/I", f"/{number}")
     arguments: list[object] = []
     for argument in row.arguments:
         count = draw(st.integers(1, 4)) if argument.many else 1
@@ -130,20 +135,24 @@ class Everything(RuleBasedStateMachine):
         self.instrument = Instrument()
         self.ledger = NoteLedger(bytearray(LEDGER_SIZE))
         self.sink: LedgeredSink | None = LedgeredSink(self.instrument, self.ledger)
-        decoder = StubDecoder()
+        decoder, drums = StubDecoder(), StubDecoder(tiny_manifest("tiny-drums", codec=DRUMS))
         self.space = latent_space(decoder.manifest)
-        setups = [PartSetup(name, i + 1, self.space, 2) for i, name in enumerate(PARTS)]
+        setups = [PartSetup(name, i + 1, self.space, 2) for i, name in enumerate(PARTS[:-1])]
+        setups.append(PartSetup("drums", 10, latent_space(drums.manifest), 2, 1.0, DRUMS))
         session = Session(setups, 7, 240.0)
         session.set_budget(2 * DECODE_US)
 
         def decode_us(_: DecodeRequest) -> int:
             return self.decode_us
 
-        self.joined = Performance(session, dict.fromkeys(NAMES, decoder), 240.0, decode_us=decode_us)
+        decoders = {**dict.fromkeys(NAMES, decoder), "drums": drums}
+        self.joined = Performance(session, decoders, 240.0, decode_us=decode_us)
         self.kept_slots = b"{}"
         self.position = (0, 0)
         self.offered: set[str] = set()
         self.passed = 0
+        # As a clock stands that has run for a while.
+        self.go_on(3_000_000)
         self.act(Target("start"))
         self.go_on(200_000)
 
