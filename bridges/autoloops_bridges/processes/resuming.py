@@ -4,6 +4,8 @@ from collections.abc import Collection, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+from msgspec import Raw
 from msgspec.structs import replace
 
 from autoloops_bridges.processes.last_session import LastSession, read_last
@@ -39,7 +41,7 @@ def resume(session: Session, options: PlayOptions, parts: Sequence[LoadedPart], 
     for control in last.noted:
         do_again(session, control, now_us)
     transport = last.left.session.transport
-    return Resumed(transport is not None and transport.playing, Line(now_us, state), remarks)
+    return Resumed(transport is not None and transport.playing, Line(now_us, Raw(msgspec.json.encode(state))), remarks)
 
 
 def _fitting(

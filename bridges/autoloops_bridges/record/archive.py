@@ -4,6 +4,9 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Final, TypeVar
 
+import msgspec
+from msgspec import Raw
+
 from autoloops_bridges.control.dispatch import address_of
 from autoloops_bridges.processes.options import PlayOptions
 from autoloops_bridges.processes.parts import LoadedPart
@@ -65,7 +68,7 @@ class Archive:
         seed, tempo_bpm = options.seed or 0, options.tempo_bpm
         self._lines.append(Opened(VERSION, version("autoloops"), wall_us, now_us, seed, tempo_bpm, cast, generation))
         if generation == 0 and self._stored:
-            self._lines.append(Stocked(self._stored))
+            self._lines.append(Stocked(Raw(msgspec.json.encode(self._stored))))
 
     def add(self, done: Done) -> None:
         """Something happened to the session that is no control."""

@@ -4,8 +4,11 @@ The record itself is exact wherever it is read. Decoding again is exact on the s
 for bars whose decode on stage came too late, which had to be played as they were.
 """
 
+import contextlib
 from pathlib import Path
 from typing import Final, NamedTuple
+
+import msgspec
 
 from autoloops_bridges.processes.parts import LoadedPart, load_part
 from autoloops_bridges.record.again import do_again
@@ -27,6 +30,8 @@ from autoloops_engine.notes import Bar
 from autoloops_engine.session.core import Session
 from autoloops_engine.session.ear import Phrase
 from autoloops_engine.session.offline import Performance
+from autoloops_engine.session.slots import Slots
+from autoloops_engine.session.state import SessionState
 from autoloops_engine.units import US_PER_S
 
 # Behind the last line, for the bar that is under way.
@@ -53,7 +58,7 @@ def decode_anew(path: Path, opened: Opened) -> Compared:
         if isinstance(line, Frozen):
             recorded.append(line)
         elif isinstance(line, Stocked):
-            again.session.restore_slots(line.slots)
+            again.stock(line)
         elif isinstance(line, Done):
             again.do(line)
     again.finish(max((frozen.at_us for frozen in recorded), default=opened.at_us))
@@ -87,6 +92,11 @@ class _Again:
         decoders = {part.setup.name: part.decoder for part in cast}
         self.performance = Performance(self.session, decoders, opened.tempo_bpm)
 
+    def stock(self, stocked: Stocked) -> None:
+        """Fill the slots with what they held."""
+        with contextlib.suppress(msgspec.DecodeError):
+            self.session.restore_slots(msgspec.json.decode(stocked.slots, type=Slots))
+
     def do(self, done: Done) -> None:
         """Let happen what happened, when it did."""
         session, at_us = self.session, max(self.performance.now_us, done.at_us - self._began_us)
@@ -96,7 +106,7 @@ class _Again:
         try:
             match done:
                 case Resumed():
-                    session.resume(done.session)
+                    session.resume(msgspec.json.decode(done.session, type=SessionState))
                 case Joined():
                     session.join(next(self._came).setup, at_us)
                 case Swapped():
@@ -105,8 +115,8 @@ class _Again:
                     session.take_up(Phrase(done.part, (), "", done.amount, done.when), done.z, at_us)
                 case Control():
                     do_again(session, done, at_us)
-        except UsageError:
-            # A part that is gone here: what it played shows as differences.
+        except (UsageError, msgspec.DecodeError):
+            # A part that is gone here, or a line that somebody edited: what it played shows as differences.
             pass
         # What became of these has lines of its own.
         session.take_phrases()

@@ -9,14 +9,12 @@ from pathlib import Path
 from typing import Final
 
 import msgspec
-from msgspec import Struct
+from msgspec import Raw, Struct
 
 from autoloops_bridges.record.excerpt import ends_of
 from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.messages import Frozen, Heard, Sounded, TransportState
 from autoloops_engine.player.events import Kind
-from autoloops_engine.session.slots import Slots
-from autoloops_engine.session.state import SessionState
 from autoloops_engine.session.surface import Values
 from autoloops_engine.time.quantum import When
 
@@ -76,16 +74,16 @@ class Control(Struct, frozen=True, tag=True):
 
 
 class Stocked(Struct, frozen=True, tag=True):
-    """What the slots held when the session began."""
+    """What the slots held when the session began: ``Slots``, encoded; who only plays a record never needs them."""
 
-    slots: Slots
+    slots: Raw
 
 
 class Resumed(Struct, frozen=True, tag=True):
-    """The session began with the settings of another one."""
+    """The session began with the settings of another one: a ``SessionState``, encoded."""
 
     at_us: int
-    session: SessionState
+    session: Raw
 
 
 class TakenUp(Struct, frozen=True, tag=True):

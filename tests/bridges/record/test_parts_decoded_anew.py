@@ -2,6 +2,8 @@
 
 from pathlib import Path
 
+import msgspec
+from msgspec import Raw
 from msgspec.structs import replace
 
 from autoloops_bridges.control.dispatch import address_of
@@ -50,10 +52,10 @@ class Show:
         self.decoders = {id(part.setup): part.decoder for part in parts}
         self.joined = Performance(self.session, {part.setup.name: part.decoder for part in parts}, TEMPO_BPM)
         self.opened = Opened(VERSION, "", 0, 0, SEED, TEMPO_BPM, tuple(recorded(part) for part in parts), 0)
-        self.lines: list[Line] = [self.opened, *([Stocked(dict(slots))] if slots else [])]
+        self.lines: list[Line] = [self.opened, *([Stocked(Raw(msgspec.json.encode(slots)))] if slots else [])]
         if resumes is not None:
             self.session.resume(resumes)
-            self.lines.append(Resumed(0, resumes))
+            self.lines.append(Resumed(0, Raw(msgspec.json.encode(resumes))))
 
     def act(self, at_us: int, name: str, *values: float | str, part: str = "", key: int | None = None) -> None:
         self.joined.run_until(at_us)
