@@ -16,7 +16,7 @@ from autoloops_bridges.control.dispatch import Action, Command, Refusal, Router
 from autoloops_bridges.control.rows import Argument, Direction, Kind, Row, Type
 from autoloops_bridges.control.vocabulary import TABLE
 from autoloops_bridges.processes.book import LedgeredSink
-from autoloops_engine.codecs.registry import DRUMS
+from autoloops_engine.codecs.registry import DRUMS, MELODY
 from autoloops_engine.errors import UsageError
 from autoloops_engine.inference.requests import DecodeRequest
 from autoloops_engine.latent import latent_space
@@ -137,8 +137,7 @@ class Everything(RuleBasedStateMachine):
         self.sink: LedgeredSink | None = LedgeredSink(self.instrument, self.ledger)
         decoder, drums = StubDecoder(), StubDecoder(tiny_manifest("tiny-drums", codec=DRUMS))
         self.space = latent_space(decoder.manifest)
-        setups = [PartSetup(name, i + 1, self.space, 2) for i, name in enumerate(PARTS[:-1])]
-        setups.append(PartSetup("drums", 10, latent_space(drums.manifest), 2, 1.0, DRUMS))
+        setups = [self.setup(name, i + 1) for i, name in enumerate(PARTS)]
         session = Session(setups, 7, 240.0)
         session.set_budget(2 * DECODE_US)
 
@@ -160,6 +159,9 @@ class Everything(RuleBasedStateMachine):
     def session(self) -> Session:
         return self.joined.session
 
+    def setup(self, name: str, channel: int, port: str = "") -> PartSetup:
+        return PartSetup(name, channel, self.space, 2, codec=DRUMS if name == "drums" else MELODY, port=port)
+
     def act(self, target: Target, *values: float | str) -> None:
         self.session.act(target, values, self.joined.now_us)
         self.carry()
@@ -172,7 +174,7 @@ class Everything(RuleBasedStateMachine):
     def let_in(self) -> None:
         """The models of the parts that are wanted are loaded, and what was captured is encoded."""
         for name, _, channel, port in self.session.take_arrivals():
-            self.session.join(PartSetup(name, channel, self.space, 2, port=port), self.joined.now_us)
+            self.session.join(self.setup(name, channel, port), self.joined.now_us)
         for phrase in self.session.take_phrases():
             # As some model would have encoded it.
             point = normal(7, Stream.PRIOR, len(phrase.bars), self.space.size).tolist()
