@@ -101,6 +101,13 @@ class OscEdge:
         """How many messages waited for an ``advance`` at most, and how many there are whose time has not come."""
         return self._inbox.most_waiting, self._inbox.future
 
+    def figures(self) -> list[tuple[str, int]]:
+        """What clients are told of these, by name."""
+        counters, (waiting, future) = self.counters, self.queued
+        told = ("packets", "executed", "malformed", "refused", "coalesced", "dropped", "too_far")
+        figures = [(f"osc_{name}", int(getattr(counters, name))) for name in told]
+        return [*figures, ("osc_waiting_max", waiting), ("osc_future", future)]
+
     @property
     def client(self) -> Peer:
         """Whose message is being executed, or was last."""

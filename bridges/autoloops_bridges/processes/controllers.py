@@ -72,6 +72,10 @@ class Controllers:
         """MIDI messages that were none."""
         return self._decoder.garbage
 
+    def figures(self) -> list[tuple[str, int]]:
+        """What became of all that controllers sent, by name."""
+        return [("midi_read", self.read), ("midi_garbage", self.garbage), ("midi_refused", self.refused)]
+
     @property
     def rig(self) -> str:
         """The text of the rig file, with what was learnt."""

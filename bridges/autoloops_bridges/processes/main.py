@@ -359,25 +359,13 @@ class MainProcess:
 
     def _figures(self) -> list[Named]:
         """All counters of this moment, by name."""
-        osc, (waiting, future) = self._edge.counters, self._edge.queued
-        controllers = self._controllers
         return [
             *self._stats.figures(monotonic_us()),
             ("misses", self._session.misses),
             ("silences", self._session.silences),
             ("budget_ms", self._thinking.budget.total_us / US_PER_MS),
-            ("osc_packets", osc.packets),
-            ("osc_executed", osc.executed),
-            ("osc_malformed", osc.malformed),
-            ("osc_refused", osc.refused),
-            ("osc_coalesced", osc.coalesced),
-            ("osc_dropped", osc.dropped),
-            ("osc_too_far", osc.too_far),
-            ("osc_waiting_max", waiting),
-            ("osc_future", future),
-            ("midi_read", controllers.read),
-            ("midi_garbage", controllers.garbage),
-            ("midi_refused", controllers.refused),
+            *self._edge.figures(),
+            *self._controllers.figures(),
             ("wire_waiting", self._wire.waiting_bytes),
             ("wire_dropped", self._wire.dropped + self._torn),
             ("lines_dropped", self._view.dropped),
