@@ -120,7 +120,7 @@ def default_entries(channels: Mapping[str, int], takeover: Takeover = Takeover.J
     """
     entries = []
     for part, channel in channels.items():
-        entries.append(MapEntry(Source.NOTE, f"/al/{part}/fire", channel, arguments=("new", "bar")))
+        entries.append(MapEntry(Source.NOTE, f"/al/{part}/fire", channel, arguments=("new",)))
         entries.extend(
             MapEntry(Source.CC, f"/al/{part}/knob/{number}", channel, number, takeover=takeover)
             for number in range(FIRST_KNOB_CC, LAST_KNOB_CC + 1)
@@ -128,9 +128,7 @@ def default_entries(channels: Mapping[str, int], takeover: Takeover = Takeover.J
     first = next(iter(channels), None)
     free = [channel for channel in range(1, 17) if channel not in channels.values()]
     if first is not None:
-        entries.extend(
-            MapEntry(Source.NOTE, f"/al/{first}/fire", channel, arguments=("new", "bar")) for channel in free
-        )
+        entries.extend(MapEntry(Source.NOTE, f"/al/{first}/fire", channel, arguments=("new",)) for channel in free)
     return entries
 
 

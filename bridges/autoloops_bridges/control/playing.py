@@ -2,7 +2,7 @@
 
 from typing import Final
 
-from autoloops_bridges.control.rows import WHEN, Argument, Direction, Kind, Row, Type, value, verb
+from autoloops_bridges.control.rows import PART_WHEN, QUANTISE, Argument, Direction, Kind, Row, Type, value, verb
 
 PLAYING: Final = (
     Row(
@@ -64,28 +64,34 @@ PLAYING: Final = (
         Argument("group", Type.INT, 0, 16, "", 0),
         "Choke group: firing a part, or recalling a slot for it, mutes the others of its group; 0: none.",
     ),
+    value(
+        "/al/PART/quantise",
+        QUANTISE,
+        "Launch quantisation of the part: where its fires, restarts, slots, captures and the like take effect when no "
+        "`when` is given. For the whole rig that is the bar line.",
+    ),
     verb("/al/PART/store/I", "Store what the part is set to in slot I, from 1 to 64."),
-    verb("/al/PART/slot/I", "Recall slot I for this part.", WHEN),
+    verb("/al/PART/slot/I", "Recall slot I for this part.", PART_WHEN),
     verb(
         "/al/PART/capture",
         "Take up what was played in last, over MIDI or `/al/hear`: as many bars as the loop has, on the bars where "
         "they were played. With an amount below 1 the loop goes only so far towards it.",
         Argument("amount", Type.FLOAT, 0, 1, "", 1.0, optional=True),
-        WHEN,
+        PART_WHEN,
     ),
     verb(
         "/al/PART/load",
         "Take up the first loop of a MIDI file. With an amount below 1 the loop goes only so far towards it.",
         Argument("path", Type.STRING),
         Argument("amount", Type.FLOAT, 0, 1, "", 1.0, optional=True),
-        WHEN,
+        PART_WHEN,
     ),
     verb(
         "/al/PART/back",
         "Play what sounded so many bars ago, note for note, with the controls as they were; moving one goes on from "
         "there.",
         Argument("bars", Type.INT, 0, 1024, "bars"),
-        WHEN,
+        PART_WHEN,
     ),
     verb(
         "/al/PART/keep/I",

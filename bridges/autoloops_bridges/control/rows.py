@@ -86,13 +86,11 @@ class Row:
         return tuple(self.template.split("/")[2:])
 
 
-WHEN: Final = Argument(
-    "when",
-    Type.STRING,
-    default="bar",
-    choices=("now", "beat", "bar", "2bars", "4bars", "loop"),
-    optional=True,
-)
+_WHENS: Final = ("now", "beat", "bar", "2bars", "4bars", "loop")
+# Of the whole rig; of a part, whose own `quantise` holds where it is left out; and that.
+WHEN: Final = Argument("when", Type.STRING, default="bar", choices=_WHENS, optional=True)
+PART_WHEN: Final = Argument("when", Type.STRING, choices=_WHENS, optional=True)
+QUANTISE: Final = Argument("when", Type.STRING, default="bar", choices=_WHENS)
 
 
 def value(template: str, argument: Argument, text: str) -> Row:

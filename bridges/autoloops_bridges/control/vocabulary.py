@@ -9,7 +9,7 @@ import re
 from typing import Final
 
 from autoloops_bridges.control.playing import COLLECTING, PLAYING
-from autoloops_bridges.control.rows import WHEN, Argument, Direction, Kind, Row, Type, stream, value, verb
+from autoloops_bridges.control.rows import PART_WHEN, WHEN, Argument, Direction, Kind, Row, Type, stream, value, verb
 from autoloops_engine.time.gearing import MULTIPLES
 from autoloops_engine.time.swing import MOST_PERCENT, STRAIGHT_PERCENT
 from autoloops_engine.units import (
@@ -281,15 +281,15 @@ _PART: Final = (
         "/al/PART/fire",
         "Launch: `new` a new point and seed, `vary` one near by, `again` the same from its start.",
         Argument("what", Type.STRING, default="new", choices=("new", "vary", "again"), optional=True),
-        WHEN,
+        PART_WHEN,
     ),
     verb(
         "/al/PART/remove",
-        "The part leaves, at the next bar line unless another launch point is given, and at once while nothing plays: "
+        "The part leaves, at the next launch point, and at once while nothing plays: "
         "its notes end there, the others play on, and its addresses answer no more.",
-        WHEN,
+        PART_WHEN,
     ),
-    verb("/al/PART/restart", "Bar 1 of the loop falls on the launch point.", WHEN),
+    verb("/al/PART/restart", "Bar 1 of the loop falls on the launch point.", PART_WHEN),
 )
 
 _OUT: Final = (

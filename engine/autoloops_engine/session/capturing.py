@@ -6,7 +6,8 @@ from autoloops_engine.errors import UsageError
 from autoloops_engine.latent import point_at
 from autoloops_engine.session import later
 from autoloops_engine.session.ear import Phrase, rotated
-from autoloops_engine.session.firing import Fired, when_named
+from autoloops_engine.session.firing import Fired
+from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.surface import Target, Values
 from autoloops_engine.session.values import flag, number, whole
@@ -36,7 +37,7 @@ def hear(stage: Stage, target: Target, values: Values, now_us: int) -> None:
 def capture(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     """Let a part take up what was played in last."""
     part = stage.part(target.part)
-    amount, when = _how(values)
+    amount, when = _how(stage, part, values)
     first_bar, steps = stage.ear.loop(part.codec, part.model_bars, _position_ub(stage, now_us))
     # It stays where it was played: on the bar of the loop that sounds there.
     turned = (-part.loop_bar(first_bar)) % part.model_bars if stage.playing else 0
@@ -46,12 +47,12 @@ def capture(stage: Stage, target: Target, values: Values, now_us: int) -> None:
 def load(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     """Let a part take up a MIDI file."""
     part = stage.part(target.part)
-    stage.phrases.append(Phrase(part.name, (), str(values[0]), *_how(values[1:])))
+    stage.phrases.append(Phrase(part.name, (), str(values[0]), *_how(stage, part, values[1:])))
 
 
-def _how(values: Values) -> tuple[float, When]:
+def _how(stage: Stage, part: PartSession, values: Values) -> tuple[float, When]:
     """How far towards a phrase the loop goes, from 0 to 1, and when."""
-    return number(values[:1], 0, 1) if values else 1.0, when_named(str(values[1])) if len(values) > 1 else When.BAR
+    return number(values[:1], 0, 1) if values else 1.0, stage.when(part, values[1:])
 
 
 def take_up(stage: Stage, phrase: Phrase, z: list[float], now_us: int) -> None:

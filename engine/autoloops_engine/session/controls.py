@@ -63,6 +63,7 @@ _PLAIN: Final = (
     "walk",
     "orbit",
     "follow",
+    "quantise",
 )
 
 
@@ -169,6 +170,7 @@ STAGE_VALUES: Final[dict[str, StageValue]] = {
     "mute": StageValue(sounding.read_mute, sounding.write_mute),
     "solo": StageValue(sounding.read_solo, sounding.write_solo),
     "choke": StageValue(sounding.read_choke, sounding.write_choke),
+    "quantise": StageValue(sounding.read_quantise, sounding.write_quantise),
     "corners": StageValue(moving.read_corners, moving.write_corners),
     "pad": StageValue(moving.read_pad, moving.write_pad),
     "walk": StageValue(moving.read_walk, moving.write_walk),

@@ -5,6 +5,7 @@ from typing import Final
 from msgspec import Struct
 
 from autoloops_engine.session.motion import STILL, Motion
+from autoloops_engine.time.quantum import When
 
 FIRES: Final = ("new", "vary", "again")
 FOLLOWS: Final = ("off", *FIRES, "next", "random")
@@ -23,6 +24,7 @@ class Habits(Struct):
         recalled: The slot that it recalled last; 0: none.
         choke: Its choke group, from 1; 0: none.
         solo: Whether it is played alone.
+        quantise: Its launch quantisation where none is asked for.
     """
 
     motion: Motion = STILL
@@ -33,3 +35,4 @@ class Habits(Struct):
     recalled: int = 0
     choke: int = 0
     solo: bool = False
+    quantise: When = When.BAR

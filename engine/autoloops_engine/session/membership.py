@@ -7,7 +7,6 @@ from msgspec import structs
 from autoloops_engine.errors import UsageError
 from autoloops_engine.messages import AddPart, Mute, RemovePart
 from autoloops_engine.session import controls, sounding
-from autoloops_engine.session.firing import when_named
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.settings import Arrival, PartSetup
 from autoloops_engine.session.sharing import move_along
@@ -81,7 +80,7 @@ def enter(stage: Stage, part: PartSession, now_us: int) -> None:
 def leave(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     """Let a part leave: at once while nothing plays, else at the next position that the launch quantisation allows."""
     part = stage.part(target.part)
-    when = when_named(str(values[0])) if values else When.BAR
+    when = stage.when(part, values)
     epoch = stage.transport.state.epoch
     if when is When.NOW or not stage.playing:
         stage.messages.append(RemovePart(part.name))

@@ -4,6 +4,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 
 from autoloops_engine.messages import Mute
+from autoloops_engine.session.firing import when_named
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.surface import Target, Values
@@ -52,6 +53,17 @@ def read_choke(stage: Stage, target: Target) -> Values:
 def write_choke(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     """Put a part into a choke group; 0: none."""
     stage.habits[stage.part(target.part).name].choke = whole(values, 0, MAX_GROUPS)
+    stage.touch(target)
+
+
+def read_quantise(stage: Stage, target: Target) -> Values:
+    """The launch quantisation of a part where none is asked for."""
+    return (stage.habits[stage.part(target.part).name].quantise.value,)
+
+
+def write_quantise(stage: Stage, target: Target, values: Values, now_us: int) -> None:
+    """Another launch quantisation of a part; what is lined up stays where it is."""
+    stage.habits[stage.part(target.part).name].quantise = when_named(str(values[0]))
     stage.touch(target)
 
 

@@ -18,14 +18,14 @@ from autoloops_engine.latent import LatentPoint, Vector, point_at
 from autoloops_engine.messages import SyncState, ToPlayer
 from autoloops_engine.philox import derived_seed
 from autoloops_engine.session.ear import Ear, Phrase
-from autoloops_engine.session.firing import Fired
+from autoloops_engine.session.firing import Fired, when_named
 from autoloops_engine.session.habits import Habits
 from autoloops_engine.session.links import Links
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.scene import Later
 from autoloops_engine.session.settings import Arrival, Launch, PartSetup, Settings
 from autoloops_engine.session.state import Stored
-from autoloops_engine.session.surface import Target
+from autoloops_engine.session.surface import Target, Values
 from autoloops_engine.session.takes import Sequence as Collected
 from autoloops_engine.session.transport import KnownTransport
 from autoloops_engine.time.quantum import When, launch_position_ub
@@ -229,6 +229,14 @@ class Stage:
         position_ub = self.launch_point(part, when, now_us)
         self.line_up(part, Launch(position_ub, point, seed, restart, settings), now_us, to_group=to_group)
         return position_ub
+
+    def when(self, part: PartSession, words: Values) -> When:
+        """The launch quantisation that is asked for with a verb of a part, else the part's own.
+
+        Raises:
+            UsageError: there is none of that name.
+        """
+        return when_named(str(words[0])) if words else self.habits[part.name].quantise
 
     def launch_point(self, part: PartSession, when: When, now_us: int) -> int:
         """Where a launch of a part takes effect that is asked for now, in micro-beats: while nothing plays, here."""

@@ -57,8 +57,8 @@ def _panic(stage: Stage, target: Target, values: Values, now_us: int) -> None:
 
 def _fire(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     what = str(values[0]) if values else "new"
-    when = when_named(str(values[1])) if len(values) > 1 else When.BAR
     part = stage.part(target.part)
+    when = stage.when(part, values[1:])
     fired = stage.fired[part.name] = stage.fired[part.name].fire(what, part.settings, part.z())
     for other in stage.linked(part):
         point = fired.point.seen_in(other.settings.point.space)
@@ -72,15 +72,14 @@ def _store(stage: Stage, target: Target, values: Values, now_us: int) -> None:
 
 
 def _recall(stage: Stage, target: Target, values: Values, now_us: int) -> None:
-    when, parts = when_named(str(values[0])) if values else When.BAR, _meant(stage, target)
+    parts, when = _meant(stage, target), _when(stage, target, values)
     position_ub = slots.recall(stage, parts, target.key, when, now_us, whole=not target.part)
     if target.part:
         later.choke(stage, parts[0], position_ub, now_us)
 
 
 def _back(stage: Stage, target: Target, values: Values, now_us: int) -> None:
-    when = when_named(str(values[1])) if len(values) > 1 else When.BAR
-    parts = _meant(stage, target)
+    parts, when = _meant(stage, target), _when(stage, target, values[1:])
     position_ub = travel.back(stage, parts, whole(values[:1], 0, REMEMBERED_BARS), when, now_us)
     if target.part:
         later.choke(stage, parts[0], position_ub, now_us)
@@ -96,9 +95,14 @@ def _meant(stage: Stage, target: Target) -> list[PartSession]:
     return [stage.part(target.part)] if target.part else list(stage.parts.values())
 
 
+def _when(stage: Stage, target: Target, words: Values) -> When:
+    """The launch quantisation that is asked for; else that of the part, and for the whole rig the bar line."""
+    return stage.when(stage.part(target.part), words) if target.part else when_named(str((*words, When.BAR)[0]))
+
+
 def _restart(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     part = stage.part(target.part)
-    when = when_named(str(values[0])) if values else When.BAR
+    when = stage.when(part, values)
     # The loop's bars stay on the song's bar lines, so a restart falls on one at the earliest.
     stage.launch(part, When.BAR if when in {When.NOW, When.BEAT} else when, now_us, restart=True)
 

@@ -43,7 +43,7 @@ def test_by_default_knobs_follow_cc_1_to_30_of_the_part_s_channel() -> None:
 def test_by_default_a_note_fires_the_part_of_its_channel_or_else_the_first() -> None:
     default = mapped("")
     for channel, part in ((1, "melody"), (2, "bass"), (10, "drums"), (7, "melody")):
-        assert did(default.apply(note(60, channel))) == [(Action.ACT, Target("fire", part), ("new", "bar"))]
+        assert did(default.apply(note(60, channel))) == [(Action.ACT, Target("fire", part), ("new",))]
     assert default.apply(note(60)._replace(source=Source.NOTE_OFF)) == []
 
 

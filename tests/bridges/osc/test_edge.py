@@ -133,7 +133,7 @@ def test_of_a_flood_the_last_set_of_each_address_is_done_and_verbs_keep_their_pl
     assert stage.surface.done == [
         (KNOB, (pytest.approx(0.99),)),
         (Target("knob", "melody", 2), (pytest.approx(0.99),)),
-        (Target("fire", "melody"), ("again", "bar")),
+        (Target("fire", "melody"), ("again",)),
         (KNOB, (1.0,)),
     ]
     assert stage.edge.counters.coalesced == 198
