@@ -15,7 +15,7 @@ from platformdirs import user_state_path
 
 from autoloops_bridges.files import replace_file
 from autoloops_bridges.processes.left import Left, read_left, read_noted
-from autoloops_bridges.processes.shared import Shared
+from autoloops_bridges.processes.shared import Shared, is_shared
 from autoloops_bridges.record.kept_file import KeptFile
 from autoloops_bridges.record.lines import Control
 from autoloops_engine.units import US_PER_S
@@ -112,7 +112,7 @@ def complete_last(path: Path) -> LastSession | None:
 
 def _with_what_is_shared(last: LastSession) -> LastSession:
     path, alone = Path(last.shared), replace(last, shared="")
-    if not path.exists():
+    if not is_shared(path):
         return alone
     try:
         shared = Shared(path)

@@ -198,6 +198,14 @@ def open_shared(osc_port: int, folders: Iterable[Callable[[], Path]] | None = No
         ) from error
 
 
+def is_shared(path: Path) -> bool:
+    """Whether there is such a file, made by this version: opening another one would empty it under who uses it."""
+    try:
+        return path.stat().st_size == _SIZE
+    except OSError:
+        return False
+
+
 def _checksum(sequence: int, length: int, payload: bytes) -> int:
     return zlib.crc32(payload, zlib.crc32(_COUNT.pack(sequence, length)))
 

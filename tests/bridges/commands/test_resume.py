@@ -121,6 +121,25 @@ def test_the_file_is_written_once_a_second_while_anything_changes_and_at_the_end
     assert msgspec.json.decode(puts[-1], type=LastSession).left == left({}, seed=99)
 
 
+def test_a_disk_that_cannot_have_the_session_is_told_once(tmp_path: Path) -> None:
+    (tmp_path / "file").write_text("")
+    kept = msgspec.json.encode(left({}))
+    file = LastSessionFile(tmp_path / "file" / "last.json", tmp_path / "none.bin", lambda: kept)
+    told = file.advance(0)
+    file.close(5.0)
+    told += (*file.advance(1), *file.advance(2))
+    assert len(told) == 1
+    assert "--resume will not find all of it" in told[0]
+
+
+def test_memory_of_another_version_is_left_alone(tmp_path: Path) -> None:
+    other = tmp_path / "engine.bin"
+    other.write_bytes(b"in use")
+    leave(LastSession(left({}), str(other)))
+    assert complete_last(last_session_path()) == LastSession(left({}))
+    assert other.read_bytes() == b"in use"
+
+
 def test_a_session_that_is_gone_on_with_is_what_it_was_but_for_the_bars() -> None:
     decoder = StubDecoder()
     setups = [PartSetup(name, 1, latent_space(decoder.manifest), 2) for name in ("melody", "bass")]
