@@ -151,6 +151,27 @@ def test_a_fire_frees_the_point_from_the_pad() -> None:
     assert z(joined) == fired
 
 
+@pytest.mark.parametrize(("verb", "key"), [("fire", None), ("slot", 1)])
+def test_it_is_freed_from_pad_and_glide_while_it_walks_too(verb: str, key: int | None) -> None:
+    for lay in ("corners", "glide"):
+        joined = performance()
+        stored(joined, A, B)
+        put(joined, "corners", 1, 2) if lay == "corners" else do(joined, "glide", 64, key=2)
+        put(joined, "walk", 0.3)
+        bars_on(joined, 3)
+        assert joined.session.get(Target("corners", "melody")) == ((1, 2) if lay == "corners" else (0,))
+        put(joined, "z", 0.5, key=4)
+        bars_on(joined, 2)
+        assert z(joined)[3] == pytest.approx(0.5, abs=2), "a coordinate alone is no other point"
+        assert joined.session.get(Target("corners", "melody")) == ((1, 2) if lay == "corners" else (0,))
+        do(joined, verb, key=key)
+        bars_on(joined, 3)
+        base = joined.session.state().parts["melody"].settings.point.base
+        put(joined, "walk", 0.0)
+        assert z(joined) == pytest.approx(np.frombuffer(base, "<f8").tolist())
+        assert joined.session.get(Target("corners", "melody")) == (0,)
+
+
 def test_a_glide_is_there_after_its_bars_and_stays() -> None:
     joined = performance()
     stored(joined, B, A)

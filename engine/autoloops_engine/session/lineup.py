@@ -13,6 +13,7 @@ class Lineup:
     Attributes:
         settings: What holds where nothing is lined up before.
         origin_bar: The song bar on which bar 0 of the loop falls.
+        replaced: Whether a launch has put another point into the place of the one that was.
         splice: The launch that is to be spliced into a bar that is frozen already; None: none.
 
     Args:
@@ -23,6 +24,7 @@ class Lineup:
         self.settings = settings
         self.origin_bar = 0
         self.splice: Launch | None = None
+        self.replaced = False
         self._launches: list[Launch] = []
 
     @property
@@ -47,6 +49,7 @@ class Lineup:
     def commit(self, launch: Launch) -> None:
         """Let a launch take effect for good."""
         self.settings = launched(self.settings, launch)
+        self.replaced |= launch.point is not None or launch.settings is not None
         if launch.restart:
             self.origin_bar = bar_of(launch.position_ub)
 

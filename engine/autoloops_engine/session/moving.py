@@ -156,7 +156,9 @@ def _move(stage: Stage, part: PartSession, motion: Motion, now_us: int) -> None:
 
 def _step(stage: Stage, part: PartSession, next_bar: int, now_us: int) -> None:
     motion, point = _motion(stage, part), part.settings.point
-    if motion.pulls and point.motion is None:
+    replaced = [each.take_replaced() for each in (part, *stage.linked(part))]
+    elsewhere = any(replaced) and not np.array_equal(point.base, motion.base)
+    if motion.pulls and (elsewhere or point.motion is None):
         # The base was replaced (a fire, a recall, another z): the point is free again.
         motion = motion.released()
         set_motion(stage, part, _motion(stage, part), NO_CORNERS)

@@ -167,6 +167,11 @@ class PartSession:
         self._changes.touch(now_us)
         self._lineup.find_splice(self._records.frozen)
 
+    def take_replaced(self) -> bool:
+        """Whether a launch has put another point into the place of the one that was, since the last call."""
+        replaced, self._lineup.replaced = self._lineup.replaced, False
+        return replaced
+
     def apply(self, launch: Launch, now_us: int) -> None:
         """A launch that takes effect at once, while nothing plays."""
         self._lineup.commit(launch)
