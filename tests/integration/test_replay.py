@@ -15,6 +15,7 @@ import mido
 import pytest
 from tests.integration.playing import playing
 
+from autoloops_bridges.processes.shared import open_shared
 from autoloops_bridges.record.lines import heard_in, read_lines
 from autoloops_bridges.record.replaying import PlayedNote, notes_of
 
@@ -105,6 +106,7 @@ def test_slots_are_there_again_after_everything_was_killed(tmp_path: Path, monke
         engine.ping()
         for pid in (engine.process.pid, engine.child("main"), engine.child("player")):
             os.kill(pid, signal.SIGKILL)
+        open_shared(engine.port).path.unlink()
     with playing("--parts", "melody", "--seed", "6", "--tempo", "240") as engine:
         engine.listen()
         engine.send("/al/melody/slot/2")

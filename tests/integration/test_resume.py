@@ -7,6 +7,8 @@ from pathlib import Path
 import pytest
 from tests.integration.playing import Playing, playing
 
+from autoloops_bridges.processes.shared import open_shared
+
 VALUES: dict[str, tuple[object, ...]] = {
     "/al/parts": ("melody", "low"),
     "/al/tempo": (480.0,),
@@ -44,7 +46,9 @@ def test_the_next_session_goes_on_with_what_the_last_one_was_set_to(
         assert values(engine) == VALUES
         for pid in (engine.process.pid, engine.child("main"), engine.child("player")):
             os.kill(pid, signal.SIGKILL)
+        left = open_shared(engine.port).path
     with playing("--resume") as engine:
+        left.unlink()
         engine.listen()
         engine.hear_until("/al/melody/note")
         assert values(engine) == VALUES
