@@ -7,6 +7,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoloops_engine.messages import (
+    Adopt,
     Continue,
     EndAfter,
     Ended,
@@ -289,6 +290,15 @@ def test_a_tempo_that_comes_right_after_a_start_leaves_the_start_where_it_is(ram
     state = subject.state(0)
     assert (state.position_ub, state.time_us) == (0, START_DELAY_US)
     assert of(run(subject, BAR_US), Kind.ON)[0] == (0, 60)
+
+
+@pytest.mark.parametrize("ramp_ub", [0, 4 * UB_PER_BEAT])
+def test_a_start_that_lies_ahead_stays_where_it_is_when_another_player_takes_over(ramp_ub: int) -> None:
+    former = player(MELODY, Start(), SetTempo(20.0, ramp_ub)).state(0)
+    successor = Player(120.0, START_DELAY_US // 2, generation=1)
+    successor.handle(Adopt(1, former, (MELODY,), (), ()), START_DELAY_US // 2)
+    state = successor.state(START_DELAY_US // 2)
+    assert (state.position_ub, state.time_us, state.ramp_ub) == (0, START_DELAY_US, ramp_ub)
 
 
 @settings(max_examples=150, deadline=None)

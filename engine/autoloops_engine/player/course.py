@@ -94,6 +94,8 @@ class Course:
         self.gearing, self.nudge = state.gearing, state.nudge
         self.leave(state.line)
         self.running = state.playing
+        # It may have died in the moment before a start.
+        self._start_us = state.time_us if state.playing else 0
 
     def shift_gear(self, multiple: float, after_us: int) -> None:
         """Another multiple, from the next common bar line after ``after_us`` on, or at once while time stands still."""
