@@ -1,5 +1,6 @@
 """``MODEL_CARD.md``: what a bundle is, what it was made from, and how well it does."""
 
+import textwrap
 from dataclasses import dataclass
 from typing import Final
 
@@ -29,6 +30,7 @@ MUSICVAE: Final[dict[str, tuple[str, float, float]]] = {
     "trio drums": ("trio's drums", 0.912, 0.863),
 }
 LONG_BARS: Final = 8
+WIDTH: Final = 118
 
 LINES = "Plays single lines; it knows no velocity, so the engine adds metric accents."
 DRUMS_TOO = "Plays nine drums with velocity and microtiming for every hit; what is struck together is one choice."
@@ -277,11 +279,13 @@ overlap more with the test tunes than these do.
 
 def _ways(ways: Ways) -> str:
     taken = "along the density" if ways.leads else "on great circles, which change a loop more evenly"
-    return f"""Morphs lead {taken}: half-way between two validation loops the least overlap with these is
-{ways.circle:.3f} on great circles and {ways.led:.3f} along the density. The largest change from one to the next of
-{POINTS} points on the way is {ways.circle_leap:.1%} of the steps on great circles and {ways.led_leap:.1%} along the
-density.
-"""
+    text = (
+        f"Morphs lead {taken}: half-way between two validation loops the least overlap with these is {ways.circle:.3f} "
+        f"on great circles and {ways.led:.3f} along the density. The largest change from one to the next of {POINTS} "
+        f"points on the way is {ways.circle_leap:.1%} of the steps on great circles and {ways.led_leap:.1%} along the "
+        "density."
+    )
+    return textwrap.fill(text, WIDTH) + "\n"
 
 
 def _knobs(reports: tuple[KnobReport, ...]) -> str:
