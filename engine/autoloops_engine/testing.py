@@ -20,7 +20,7 @@ def tiny_manifest(
     name: str = "tiny", latent_size: int = 4, state_size: int = 6, bars: int = 2, codec: Codec = MELODY
 ) -> Manifest:
     """The manifest of a flat model of one part, a melody unless told otherwise, of no weights, without files."""
-    outputs = (Output(codec.name, codec.name, codec.classes),)
+    outputs = (Output("melody" if codec is MELODY else "drums", codec.name, codec.classes),)
     return _manifest("flat", name, latent_size, state_size, bars, outputs)
 
 
