@@ -1,6 +1,8 @@
 """Calibration: what clicks that came back say, what is wrong with the wiring, and what is kept."""
 
 import random
+import subprocess
+import sys
 from itertools import pairwise
 from pathlib import Path
 
@@ -130,3 +132,13 @@ def test_a_latency_that_makes_no_sense_is_wrong_usage(word: str, capsys: pytest.
         main(["play", "--latency", word])
     assert end.value.code == 2
     assert "PORT=MS" in capsys.readouterr().err
+
+
+def test_a_driver_that_never_answers_is_given_up_with_a_sentence() -> None:
+    stuck = (
+        "import threading; from autoloops_bridges.commands.calibrate import ended_after\n"
+        "with ended_after(60): pass\nwith ended_after(0.05): threading.Event().wait()"
+    )
+    done = subprocess.run([sys.executable, "-c", stuck], capture_output=True, text=True, timeout=30, check=False)
+    assert done.returncode == 1
+    assert done.stderr.rstrip().endswith("try again.")

@@ -1,6 +1,10 @@
 """``autoloops calibrate``: how late a MIDI output sounds, measured and kept."""
 
+import contextlib
+import os
+import sys
 import threading
+from collections.abc import Iterator
 from typing import Annotated, Final
 
 import typer
@@ -10,6 +14,9 @@ from autoloops_bridges.midi.apis import MidiApi
 from autoloops_bridges.midi.names import NONE, VIRTUAL
 
 _START_US: Final = 500_000
+# Beside the wait for cables: for opening and closing ports, and for each click.
+_PATIENCE_S: Final = 20.0
+_CLICK_S: Final = 2.0
 
 
 def calibrate(
@@ -40,7 +47,8 @@ def calibrate(
         write_latencies(kept.undone())
         typer.echo(f"The last change of {latency_path()} is taken back.")
         return
-    port, latency_ms, lines = _measure(midi_out, midi_in, midi_api, clicks, wait, tap=tap)
+    with ended_after(_PATIENCE_S + wait + _CLICK_S * clicks):
+        port, latency_ms, lines = _measure(midi_out, midi_in, midi_api, clicks, wait, tap=tap)
     for line in lines:
         typer.echo(line)
     if dry_run:
@@ -48,6 +56,24 @@ def calibrate(
         return
     write_latencies(kept.changed(port, latency_ms))
     typer.echo(f"Written to {latency_path()}; autoloops calibrate --undo takes it back.")
+
+
+@contextlib.contextmanager
+def ended_after(seconds: float) -> Iterator[None]:
+    """End the process, with a sentence, when what is done within takes longer: a driver may never answer."""
+
+    def end() -> None:
+        sys.stderr.write("autoloops: The MIDI system does not answer; restart it, or just try again.\n")
+        sys.stderr.flush()
+        os._exit(1)
+
+    timer = threading.Timer(seconds, end)
+    timer.daemon = True
+    timer.start()
+    try:
+        yield
+    finally:
+        timer.cancel()
 
 
 def _measure(
