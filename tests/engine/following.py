@@ -32,7 +32,8 @@ class Stage(Generic[S]):
         self.guide = Guide(self.player, source, 0)
         self.events: list[Event] = []
         self.reports: list[FromPlayer] = []
-        self.places: list[tuple[int, bool, int]] = []
+        self.stops = 0
+        self.places: list[tuple[int, int, bool, int]] = []
         self.now_us = 0
         self.guide.handle(MELODY, 0)
         for epoch in (0, 1):
@@ -51,21 +52,23 @@ class Stage(Generic[S]):
     def advance(self) -> None:
         """Do what is due now."""
         self.events += [event for _, event in self.guide.advance(self.now_us)]
-        self.reports += self.guide.take_messages()
+        told = self.guide.take_messages()
+        self.reports += told
+        self.stops += sum(isinstance(each, TransportState) and not each.playing for each in told)
         state = self.player.state(self.now_us)
-        self.places.append((state.epoch, state.playing, self.player._position_ub(self.now_us)))
+        self.places.append((state.epoch, self.stops, state.playing, self.player._position_ub(self.now_us)))
 
     @property
     def positions(self) -> list[int]:
         """Where it was at each advance."""
-        return [position_ub for _, _, position_ub in self.places]
+        return [position_ub for *_, position_ub in self.places]
 
     def moves(self) -> list[tuple[int, int]]:
         """Where it was before and after each advance that is no jump, while time ran."""
         return [
             (before_ub, after_ub)
-            for (epoch, was_playing, before_ub), (next_epoch, playing, after_ub) in pairwise(self.places)
-            if epoch == next_epoch and was_playing and playing
+            for (*passage, was_playing, before_ub), (*next_passage, playing, after_ub) in pairwise(self.places)
+            if passage == next_passage and was_playing and playing
         ]
 
     def ons(self) -> list[tuple[int, int]]:

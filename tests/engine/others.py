@@ -108,6 +108,9 @@ class FakeTransport:
         self.did.append("locate")
         self.go(self.grid.from_the_start().frame_of(position_ub))
 
+    def set_tempo(self, slope_ns_per_beat: int) -> None:
+        self.grid = Grid(slope_ns_per_beat, RATE_HZ)
+
     def set_line(self, line: Timeline) -> None:
         frame = self.present_frame()
         position_ub = line.position_at(self.now_us) if self.rolling else line.position_ub

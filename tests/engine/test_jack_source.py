@@ -1,5 +1,6 @@
 """What following the JACK transport promises, against a transport on a fake clock."""
 
+import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from tests.engine.others import RATE_HZ, TICK_UB, FakeTransport
@@ -190,6 +191,23 @@ def test_a_player_that_took_over_keeps_a_place_that_only_it_knows() -> None:
     assert abs(seen.position_ub - line.position_at(seen.at_us)) < 1_000
 
 
+@pytest.mark.parametrize("late_us", [-30_000, -1_000, 1_000, 30_000])
+def test_a_player_that_took_over_with_an_old_line_goes_where_the_transport_is(late_us: int) -> None:
+    """The server stood still meanwhile, or the line was told before it was corrected: nobody else moves for that."""
+    rig = Rig()
+    rig.transport.roll()
+    rig.pass_time(US_PER_S)
+    grid = rig.transport.grid
+    took_over = JackSource(rig.transport)
+    line = Timeline(grid.ns_per_beat, grid.position_at(rig.transport.present_frame()), rig.now_us - late_us)
+    took_over.take_up(line, rig.now_us, playing=True)
+    rig.source = took_over
+    (follow,) = rig.pass_time(POLL_US)
+    assert isinstance(follow, Follow)
+    assert rig.transport.grid == grid
+    assert error_us(rig) <= TOLERANCE_US + 2
+
+
 @given(st.floats(20, 999), st.integers(0, 1 << 40), st.integers(0, 1 << 31))
 def test_a_positions_frame_is_its_first(tempo_bpm: float, position_ub: int, frame: int) -> None:
     grid = Grid(ns_per_beat(tempo_bpm), RATE_HZ).through(frame, 7 * UB_PER_BEAT, ns_per_beat(tempo_bpm))
@@ -225,7 +243,9 @@ def test_whatever_everybody_does_we_are_where_the_transport_is(deeds: list[tuple
         for said in rig.pass_time(number):
             playing = isinstance(said, Play) or (playing and not isinstance(said, Halt))
         if transport.there and transport.rolling and playing:
-            tick_us = TICK_UB * transport.grid.ns_per_beat / NS_PER_US / UB_PER_BEAT * 10
+            seen = transport.look()
+            assert seen is not None
+            tick_us = TICK_UB * seen.ns_per_beat / NS_PER_US / UB_PER_BEAT
             assert error_us(rig) <= TOLERANCE_US + tick_us
 
 

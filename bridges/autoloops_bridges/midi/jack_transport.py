@@ -33,7 +33,6 @@ class TransportClient(JackClient):
     """A client without ports. Thread: ``_process`` and ``_timebase`` are the server's.
 
     Attributes:
-        seen: The transport at the last cycle; None before the first.
         leading: Whether we are the timebase master.
     """
 
@@ -49,19 +48,24 @@ class TransportClient(JackClient):
             PortError: no server is running.
         """
         super().__init__(CLIENT_NAME, changed)
-        self.seen: JackState | None = None
+        # Read by other threads: the frame belongs to what was seen there.
+        self._latest: tuple[JackState | None, int] = None, 0
         self.leading = False
         self.replaced = False
         self._wake = wake
         self._rate_hz = int(self._client.samplerate)
         self._grid = Grid(slope_ns_per_beat, self._rate_hz)
         self._watched = Cycles(self._rate_hz)
-        self._frame = 0
         self._from = 0, 0
         self._silent_cycles = 0
         with self._opening():
             self._client.set_process_callback(self._process)
             self._client.activate()
+
+    @property
+    def seen(self) -> JackState | None:
+        """The transport at the last cycle; None before the first."""
+        return self._latest[0]
 
     def lead(self) -> None:
         """Become the timebase master, unless there is one."""
@@ -79,16 +83,20 @@ class TransportClient(JackClient):
 
     def locate(self, position_ub: int) -> None:
         """Take it to a position; a foreign tempo is taken to hold from here to there."""
-        seen = self.seen
+        seen, frame = self._latest
         grid = self._grid.from_the_start()
         if seen is not None and seen.foreign:
-            grid = grid.through(self._frame, seen.position_ub, seen.ns_per_beat)
+            grid = grid.through(frame, seen.position_ub, seen.ns_per_beat)
         with contextlib.suppress(jack.JackError):
             self._client.transport_frame = max(0, grid.frame_of(position_ub))
 
+    def set_tempo(self, slope_ns_per_beat: int) -> None:
+        """Count beats from frame 0 at this tempo, where nobody else says how frames go with beats."""
+        self._grid = Grid(slope_ns_per_beat, self._rate_hz)
+
     def set_line(self, line: Timeline) -> None:
         """Let the transport be on this line from here on, where nobody else says how frames go with beats."""
-        seen, frame = self.seen, self._frame
+        seen, frame = self._latest
         if seen is not None:
             position_ub = line.position_at(seen.at_us) if seen.rolling else line.position_ub
             self._grid = self._grid.through(frame, position_ub, line.ns_per_beat)
@@ -103,7 +111,6 @@ class TransportClient(JackClient):
         if self._watched.jumped(asked_us, monotonic_us(), frame, length, rolling=rolling):
             jumps += 1
             self._grid = self._grid.from_the_start()
-        self._frame = frame
         self._watch_lead(rolling=rolling)
         at_us = self.frames.us_at(first)
         told = None if self.leading else _told(position, at_us, self._rate_hz)
@@ -114,7 +121,8 @@ class TransportClient(JackClient):
         news = before is None or rolling != before.rolling or jumps != before.jumps
         if news:
             self._from = at_us, position_ub
-        self.seen = JackState(at_us, rolling, jumps, position_ub, tick_ub, slope, *self._from, foreign, self.leading)
+        seen = JackState(at_us, rolling, jumps, position_ub, tick_ub, slope, *self._from, foreign, self.leading)
+        self._latest = seen, frame
         if news:
             self._wake()
 
@@ -200,6 +208,12 @@ class Transport:
         """Take it to a position."""
         if (client := self._client) is not None and client.alive:
             client.locate(position_ub)
+
+    def set_tempo(self, slope_ns_per_beat: int) -> None:
+        """Where nobody else says how frames go with beats: count them from frame 0 at this tempo."""
+        self._slope_ns_per_beat = slope_ns_per_beat
+        if (client := self._client) is not None and client.alive:
+            client.set_tempo(slope_ns_per_beat)
 
     def set_line(self, line: Timeline) -> None:
         """Where nobody else says how frames go with beats: let the transport be on this line."""

@@ -131,6 +131,9 @@ class JackTransport(Protocol):
     def locate(self, position_ub: int) -> None:
         """Take it to a position."""
 
+    def set_tempo(self, slope_ns_per_beat: int) -> None:
+        """Where nobody else says how frames go with beats: count them from frame 0 at this tempo."""
+
     def set_line(self, line: Timeline) -> None:
         """Where nobody else says how frames go with beats: let the transport be on this line."""
 
@@ -188,11 +191,16 @@ class JackSource:
         return True
 
     def take_up(self, line: Timeline, now_us: int, *, playing: bool) -> None:
-        """Note where the player is; the transport takes the tempo."""
+        """Note where the player is; the transport takes the tempo.
+
+        A transport that was not seen yet may know better where we are: a player that takes over has an old line.
+        """
         same = line.ns_per_beat == self._line.ns_per_beat
         self._line = line
         self._playing = playing
-        if self._seen is None or not same:
+        if self._seen is None:
+            self._transport.set_tempo(line.ns_per_beat)
+        elif not same:
             self._transport.set_line(line)
 
     # -- what the transport says ---------------------------------------------------------------------------------------
