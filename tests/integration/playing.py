@@ -47,9 +47,9 @@ class Playing:
             builder.add_arg(argument)
         self._socket.sendto(builder.build().dgram, ("127.0.0.1", self.port))
 
-    def listen(self) -> None:
-        """Become a listener, and wait until it is one."""
-        self.send("/al/listen", 1)
+    def listen(self, lookahead_ms: float = 0.0) -> None:
+        """Become a listener that is told so far ahead, and wait until it is one."""
+        self.send("/al/listen", 1, *([self._socket.getsockname()[1], lookahead_ms] if lookahead_ms else []))
         self.ping()
 
     def ping(self) -> float:

@@ -48,13 +48,14 @@ def random_control(rng: random.Random) -> tuple[object, ...]:
 
 
 @pytest.mark.timeout(90 + 3 * REPLAY_S)
+@pytest.mark.parametrize("lookahead_ms", [0.0, 100.0])
 def test_the_record_of_a_wild_session_has_every_note_that_was_heard(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    lookahead_ms: float, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setenv("XDG_STATE_HOME", str(tmp_path))
     rng = random.Random(7)
     with playing(*OPTIONS) as engine:
-        engine.listen()
+        engine.listen(lookahead_ms)
         engine.hear_until("/al/bar")
         until_s = time.monotonic() + REPLAY_S
         killed = False

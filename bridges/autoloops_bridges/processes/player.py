@@ -23,7 +23,7 @@ from autoloops_bridges.midi.ports import MidiSink, MidiSource
 from autoloops_bridges.osc.ntp import NtpClock
 from autoloops_bridges.osc.sink import sinks_for
 from autoloops_bridges.processes.birth import Born, be_born
-from autoloops_bridges.processes.book import LedgeredSink
+from autoloops_bridges.processes.book import READY_US, LedgeredSink
 from autoloops_bridges.processes.delivery import Delivery
 from autoloops_bridges.processes.options import SAME
 from autoloops_bridges.processes.ports import Ends, News, watch_ports
@@ -82,8 +82,9 @@ class PlayerProcess:
         self._clock = NtpClock(*both_us())
         self._observe_us = now_us + US_PER_S
         self._transcript = Transcript(born.generation)
-        if born.options.record:
-            self._player.attach(_RECORD, 0, now_us, patient=True)
+        self._records = born.options.record
+        if self._records:
+            self._player.attach(_RECORD, READY_US, now_us, patient=True)
         self._sink: MidiSink | None = None
         self._source: MidiSource | None = None
         self._rig: Mapping[str, Ends] = {}
@@ -125,8 +126,7 @@ class PlayerProcess:
         now_us = monotonic_us()
         if self._sink is not None and self._sink is not news.sink:
             # Nobody is there to hear the ends of what sounds: the notes stay in the book for whatever comes next.
-            del self._sinks[MAIN]
-            self._player.detach(MAIN, now_us)
+            self._detach(MAIN, now_us)
             self._player.detach_clock(MAIN)
             self._watch.let_go(self._sink)
         if self._source is not None and self._source is not news.source:
@@ -154,8 +154,7 @@ class PlayerProcess:
                 continue
             key = port_key(name)
             if former.sink is not None:
-                del self._sinks[key]
-                self._player.detach(key, now_us)
+                self._detach(key, now_us)
             self._play_to(name, now_us)
 
     def _play_to(self, port: str, now_us: int) -> None:
@@ -283,6 +282,7 @@ class PlayerProcess:
             self._emit(self._player.advance(now_us))
             self._delivery.deliver_all(now_us, key)
             del self._sinks[key]
+            self._lead_record()
         for key, sink in groups.items():
             if key in self._sinks:
                 # The same look-ahead with other receivers: what they hear goes on.
@@ -297,6 +297,20 @@ class PlayerProcess:
     def _attach(self, key: str, sink: Sink, ledger: NoteLedger, latency_us: int = 0) -> None:
         self._sinks[key] = LedgeredSink(sink, ledger, latency_us)
         self._player.attach(key, self._sinks[key].lead_us, monotonic_us(), latency_us)
+        self._lead_record()
+
+    def _detach(self, key: str, now_us: int) -> None:
+        """Serve a port no more that nobody hears."""
+        del self._sinks[key]
+        self._player.detach(key, now_us)
+        self._lead_record()
+
+    def _lead_record(self) -> None:
+        """What comes too late for the ports comes too late for the record; without ports, for those who listen."""
+        if self._records:
+            ports_us = [sink.ahead_us for key, sink in self._sinks.items() if is_port(key)]
+            listeners_us = [sink.ahead_us for key, sink in self._sinks.items() if key.startswith("osc")]
+            self._player.set_lead(_RECORD, max(ports_us or listeners_us, default=READY_US))
 
     def _wake_up(self) -> None:
         try:

@@ -121,6 +121,10 @@ class Player:
         outlet.roll(position_ub)
         self._report(now_us)
 
+    def set_lead(self, key: str, lead_us: int) -> None:
+        """Hand a sink its events so long before they are to be heard, from now on."""
+        self._outlets.set_lead(key, lead_us)
+
     def attach_clock(self, key: str, lead_us: int, now_us: int) -> None:
         """Lead another port by MIDI clock from now on."""
         clock = self._clocks.attach(key, lead_us)

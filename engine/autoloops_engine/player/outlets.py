@@ -54,6 +54,11 @@ class Outlets:
         if patient:
             self._patient.add(key)
 
+    def set_lead(self, key: str, lead_us: int) -> None:
+        """Hand a sink its events so long before they are to be heard, from now on."""
+        self.catch_up()
+        self._outlets[key].lead_us = lead_us
+
     def detach(self, key: str, now_us: int) -> None:
         """End what sounds there, and serve a sink no more."""
         self.catch_up()
