@@ -10,11 +10,12 @@ from torch import Tensor, nn
 from autoloops_engine.bundle.manifest import Graph, GraphName, Manifest, Output
 from autoloops_engine.bundle.manifest import Tensor as Port
 from autoloops_engine.codecs.registry import DRUMS, MELODY
-from autoloops_engine.inference.decoder import DecodedSteps, Floats, LoopStart, Posterior, Tokens
+from autoloops_engine.inference.decoder import DecodedSteps, Floats, Tokens
 from autoloops_engine.inference.views import silence
 from autoloops_export.models.config import ModelConfig
 from autoloops_export.models.trio import TrioVae
 from autoloops_export.onnx.contract import ModelShape
+from autoloops_export.onnx.reference import TorchStarter, decoded
 
 
 def part_shapes(config: ModelConfig) -> tuple[ModelShape, ...]:
@@ -85,32 +86,13 @@ class PartModel(nn.Module):
         return self.core.bar(state, embedding, previous, temperature, noise, bias)
 
 
-class TorchJoint:
+class TorchJoint(TorchStarter):
     """A trio without graphs behind the engine's protocol for models of several parts: see ``JointModel``."""
 
     def __init__(self, trio: TrioVae, manifest: Manifest) -> None:
-        """Wraps ``trio``, in evaluation mode on the CPU; ``manifest`` states its sizes."""
+        super().__init__(trio, manifest)
         self._trio = trio
-        self._manifest = manifest
 
-    @property
-    def manifest(self) -> Manifest:
-        """The sizes of the model."""
-        return self._manifest
-
-    @torch.no_grad()
-    def encode(self, features: Floats) -> Posterior:
-        """See ``JointModel.encode``."""
-        mu, sigma = self._trio.encode(_tensor(features))
-        return Posterior(mu.numpy(), sigma.numpy())
-
-    @torch.no_grad()
-    def start(self, z: Floats) -> LoopStart:
-        """See ``JointModel.start``."""
-        state, embeddings = self._trio.start(_tensor(z))
-        return LoopStart(state.numpy(), embeddings.numpy())
-
-    @torch.no_grad()
     def bar(
         self,
         state: Floats,
@@ -122,10 +104,4 @@ class TorchJoint:
         output: str = "",
     ) -> DecodedSteps:
         """See ``JointModel.bar``."""
-        inputs = (state, embedding, previous, temperature, noise, bias)
-        tokens, states, logits, *extras = self._trio.core(output).bar(*(_tensor(array) for array in inputs))
-        return DecodedSteps(tokens.numpy(), states.numpy(), logits.numpy(), tuple(extra.numpy() for extra in extras))
-
-
-def _tensor(array: Floats | Tokens) -> Tensor:
-    return torch.from_numpy(np.ascontiguousarray(array))
+        return decoded(self._trio.core(output).bar, state, embedding, previous, temperature, noise, bias)
