@@ -3,25 +3,21 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-import numpy as np
-
 from autoloops_engine.codecs.registry import MELODY, Codec, LoopSteps
-from autoloops_engine.constraints.bias import bar_bias
 from autoloops_engine.constraints.harmony import Harmony
-from autoloops_engine.inference.decoder import Floats
 from autoloops_engine.inference.levers import Found
-from autoloops_engine.inference.requests import FIRST_PREVIOUS, Decoded, DecodeRequest
+from autoloops_engine.inference.requests import Decoded, DecodeRequest
 from autoloops_engine.latent import Vector
 from autoloops_engine.messages import Frozen, OfferBar, SetPart, SpliceBar
 from autoloops_engine.notes import Bar
+from autoloops_engine.session.decoding import record_of, request_for, sounding_bar
 from autoloops_engine.session.feel import PartFeel
-from autoloops_engine.session.honest import HonestFaders, Loop
+from autoloops_engine.session.honest import HonestFaders
 from autoloops_engine.session.lineup import Lineup
+from autoloops_engine.session.loop import Loop
 from autoloops_engine.session.past import Past, PastBar
 from autoloops_engine.session.records import BarRecords
-from autoloops_engine.session.rendering import BarRecord, render
 from autoloops_engine.session.settings import Launch, Settings
-from autoloops_engine.session.shaping import shaped
 from autoloops_engine.session.wanted import Asked, AskedBars, Changes, Slot, Wanted
 from autoloops_engine.time.timeline import bar_of
 from autoloops_engine.units import BAR_UB, STEP_UB
@@ -267,43 +263,31 @@ class PartSession:
 
     def request(self, wanted: Wanted, ticket: int) -> DecodeRequest:
         """What to ask the worker for ``wanted``; the answer is recognised by ``ticket``."""
-        if wanted.slot is Slot.SPLICE:
-            return self._splice_request(wanted, ticket)
-        settings, origin_bar = self._lineup.at(wanted.song_bar * BAR_UB)
-        if wanted.slot is Slot.CUE:
-            settings, origin_bar = self._lineup.at_start(), 0
+        settings, origin_bar = self._holding(wanted)
         loop_bar = (wanted.song_bar - origin_bar) % self.length_bars
         before = self._records.get(wanted.after_id)
-        if loop_bar == 0 or (before is not None and before.loop_bar != loop_bar - 1):
+        if wanted.slot is not Slot.SPLICE and before is not None and (loop_bar == 0 or before.loop_bar != loop_bar - 1):
             before = None
-        asked = Asked(wanted, loop_bar, before, settings)
-        return self._ask(
-            asked,
-            ticket,
-            origin_bar,
-            state=None if before is None else before.states[-1],
-            previous=FIRST_PREVIOUS if before is None else before.steps.tokens[-1],
-        )
+        loop = self._loop(settings, origin_bar, wanted.song_bar)
+        asked = Asked(wanted, loop_bar, before, loop, self.honest.levers(loop))
+        self._asked.keep(ticket, asked)
+        return request_for(asked, ticket)
 
     def answered(self, decoded: Decoded) -> OfferBar | SpliceBar | None:
         """What to send to the player for an answer; None when it comes too late to be of use."""
         asked = self._asked.take(decoded.request.ticket)
-        if asked is None:
+        if asked is None or not self._in_time(asked.wanted):
             return None
-        wanted = asked.wanted
-        if wanted.slot is Slot.SPLICE:
-            return self._spliced(asked, decoded)
-        epoch = self._epoch + 1 if wanted.slot is Slot.CUE else self._epoch
-        if wanted.epoch != epoch or (wanted.slot is Slot.NEXT and wanted.song_bar != self._next_bar):
-            return None
+        wanted, splice = asked.wanted, self._lineup.splice
         self._done[wanted.slot] = wanted
-        before = asked.before
-        sounding = None if before is None else before.sounding_at(len(before.steps.tokens))
-        steps = shaped(asked, decoded, self._records.last(asked.loop_bar))
-        record = self._keep(asked, wanted.after_id, steps, decoded.states, sounding)
-        transposed_before = record.transpose if before is None else before.transpose
-        bar = render(record, asked.settings, transposed_before)
-        return OfferBar(self.name, wanted.epoch, wanted.song_bar, bar)
+        last, bar_id = self._records.last(asked.loop_bar), self._records.next_id
+        bar = sounding_bar(asked, self._records.keep(record_of(asked, decoded, last, bar_id)))
+        if wanted.slot is not Slot.SPLICE:
+            return OfferBar(self.name, wanted.epoch, wanted.song_bar, bar)
+        from_ub = wanted.from_step * STEP_UB
+        if splice is not None and splice.position_ub == wanted.song_bar * BAR_UB + from_ub:
+            self._lineup.splice = None
+        return SpliceBar(self.name, wanted.epoch, wanted.song_bar, from_ub, bar)
 
     def failed(self, ticket: int) -> None:
         """The model failed: the player falls back, and nothing is asked again before something changes."""
@@ -365,87 +349,30 @@ class PartSession:
             at = (frozen.song_bar, record.loop_bar, self.length_bars)
             self.past.add(PastBar(*at, record.steps, record.settings, record.harmony, (frozen,)))
 
-    def _splice_request(self, wanted: Wanted, ticket: int) -> DecodeRequest:
-        splice = self._lineup.splice
-        settings, origin_bar = self._lineup.at(splice.position_ub if splice else 0)
-        loop_bar = (wanted.song_bar - origin_bar) % self.length_bars
-        spliced = self._records.get(wanted.after_id)
-        asked = Asked(wanted, loop_bar, spliced, settings)
-        if spliced is None or wanted.from_step == 0:
-            return self._ask(asked, ticket, origin_bar, state=None, previous=FIRST_PREVIOUS)
-        step = wanted.from_step
-        previous = spliced.steps.tokens[step - 1]
-        return self._ask(asked, ticket, origin_bar, state=spliced.states[step - 1], previous=previous)
+    def _holding(self, wanted: Wanted) -> tuple[Settings, int]:
+        """The settings and the origin that hold where a bar is wanted."""
+        match wanted.slot:
+            case Slot.CUE:
+                return self._lineup.at_start(), 0
+            case Slot.SPLICE:
+                splice = self._lineup.splice
+                return self._lineup.at(splice.position_ub if splice else 0)
+            case Slot.NEXT:
+                return self._lineup.at(wanted.song_bar * BAR_UB)
 
-    def _spliced(self, asked: Asked, decoded: Decoded) -> SpliceBar | None:
-        wanted, splice = asked.wanted, self._lineup.splice
-        if wanted.epoch != self._epoch or splice is None:
-            return None
-        if splice.position_ub == wanted.song_bar * BAR_UB + wanted.from_step * STEP_UB:
-            self._lineup.splice = None
-        self._done[Slot.SPLICE] = wanted
-        step, old = wanted.from_step, asked.before
-        steps = shaped(asked, decoded, self._records.last(asked.loop_bar))
-        states, sounding = decoded.states, None
-        if old is not None and step > 0:
-            steps = old.steps.spliced(step, steps)
-            states = np.concatenate([old.states[:step], decoded.states])
-            sounding = old.sounding
-        record = self._keep(asked, old.after_id if old is not None else 0, steps, states, sounding)
-        transposed_before = record.transpose if old is None else old.transpose
-        bar = render(record, asked.settings, transposed_before, step)
-        return SpliceBar(self.name, wanted.epoch, wanted.song_bar, step * STEP_UB, bar)
-
-    def _ask(self, asked: Asked, ticket: int, origin_bar: int, *, state: Floats | None, previous: int) -> DecodeRequest:
-        settings, song_bar = asked.settings, asked.wanted.song_bar
-        loop = self._loop(settings, origin_bar, song_bar)
-        levers = self.honest.levers(loop)
-        self._asked.keep(ticket, asked._replace(levers=levers, harmony=self._harmony))
-        bias = bar_bias(
-            self._codec,
-            settings.bounds,
-            self._harmony,
-            transpose=self._transpose(settings),
-            loop_bar=asked.loop_bar,
-            song_bar=song_bar,
-        )
-        return DecodeRequest(
-            self.name,
-            ticket,
-            (settings.point.z() if levers is None else levers.z(settings.point)).astype(np.float32),
-            asked.loop_bar,
-            settings.seed,
-            loop.pass_index,
-            settings.temperature,
-            state,
-            previous,
-            asked.wanted.from_step if state is not None else 0,
-            bias if levers is None else levers.bias(bias),
-        )
+    def _in_time(self, wanted: Wanted) -> bool:
+        """Whether the player can still use a bar."""
+        match wanted.slot:
+            case Slot.CUE:
+                return wanted.epoch == self._epoch + 1
+            case Slot.SPLICE:
+                return wanted.epoch == self._epoch and self._lineup.splice is not None
+            case Slot.NEXT:
+                return wanted.epoch == self._epoch and wanted.song_bar == self._next_bar
 
     def _loop(self, settings: Settings, origin_bar: int, song_bar: int) -> Loop:
         passes = (song_bar - origin_bar) // self.length_bars
         pass_index = 0 if settings.hold else max(0, passes)
         first_bar = max(0, origin_bar + passes * self.length_bars)
-        transpose = self._transpose(settings)
+        transpose = settings.shift if self._codec.pitched else 0
         return Loop(self.name, self._codec, settings, self._harmony, transpose, pass_index, self.length_bars, first_bar)
-
-    def _transpose(self, settings: Settings) -> int:
-        return settings.shift if self._codec.pitched else 0
-
-    def _keep(self, asked: Asked, after_id: int, steps: LoopSteps, states: Floats, sounding: int | None) -> BarRecord:
-        return self._records.keep(
-            BarRecord(
-                self._records.next_id,
-                after_id,
-                asked.loop_bar,
-                asked.wanted.version,
-                self._codec,
-                steps,
-                states,
-                sounding,
-                self._transpose(asked.settings),
-                asked.settings,
-                asked.harmony,
-            )
-        )

@@ -16,7 +16,7 @@ def shaped(asked: Asked, decoded: Decoded, last: BarRecord | None) -> LoopSteps:
         decoded: The answer.
         last: The same bar as it sounded in the last pass; None: it did not.
     """
-    settings, request = asked.settings, decoded.request
+    settings, request = asked.loop.settings, decoded.request
     first, first_loop_step = request.first_step, asked.loop_bar * STEPS_PER_BAR + request.first_step
     steps = LoopSteps(decoded.tokens, decoded.extras)
     if asked.levers is not None:

@@ -4,10 +4,9 @@ from collections import OrderedDict, deque
 from enum import Enum
 from typing import Final, NamedTuple
 
-from autoloops_engine.constraints.harmony import FREE, Harmony
 from autoloops_engine.inference.levers import Levers
+from autoloops_engine.session.loop import Loop
 from autoloops_engine.session.rendering import BarRecord
-from autoloops_engine.session.settings import Settings
 
 # Of a part one request runs and one waits; what was replaced while it waited is never answered.
 _ASKED_KEPT: Final = 8
@@ -34,14 +33,21 @@ class Wanted(NamedTuple):
 
 
 class Asked(NamedTuple):
-    """A bar that was asked for, with what it was asked from."""
+    """A bar that was asked for, with what it was asked from.
+
+    Attributes:
+        wanted: What was wanted.
+        loop_bar: Bar of the loop, from 0.
+        before: The bar that leads into it; of a splice the bar that is spliced. None: there is none.
+        loop: The loop that it belongs to.
+        levers: What was found for the faders of that loop; None: nothing.
+    """
 
     wanted: Wanted
     loop_bar: int
     before: BarRecord | None
-    settings: Settings
-    levers: Levers | None = None
-    harmony: Harmony = FREE
+    loop: Loop
+    levers: Levers | None
 
 
 class AskedBars:
