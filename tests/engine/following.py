@@ -56,7 +56,7 @@ class Stage(Generic[S]):
         self.reports += told
         self.stops += sum(isinstance(each, TransportState) and not each.playing for each in told)
         state = self.player.state(self.now_us)
-        self.places.append((state.epoch, self.stops, state.playing, self.player._position_ub(self.now_us)))
+        self.places.append((state.epoch, self.stops, state.playing, self.player.position_ub(self.now_us)))
 
     @property
     def positions(self) -> list[int]:

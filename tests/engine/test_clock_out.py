@@ -7,8 +7,9 @@ from hypothesis import strategies as st
 
 from autoloops_bridges.midi.encode import midi_messages
 from autoloops_engine.messages import Adopt, Continue, Locate, NudgeBy, SetTempo, Start, Stop, ToPlayer, TransportState
-from autoloops_engine.player.core import START_DELAY_US, Player
+from autoloops_engine.player.core import Player
 from autoloops_engine.player.events import Event
+from autoloops_engine.player.transport import START_DELAY_US
 from autoloops_engine.sync.midi_transport import TABLE, ByteReader, Deed, Mode, Word
 from autoloops_engine.units import BAR_UB, STEP_UB, UB_PER_BEAT, ns_per_beat
 

@@ -251,7 +251,7 @@ def test_whatever_a_source_says_no_note_hangs_and_no_jump_is_silent(
         now_us += gap_us
         stage.run(now_us)
         before = stage.player.state(now_us)
-        start_ub = stage.player._position_ub(now_us)
+        start_ub = stage.player.position_ub(now_us)
         line = Timeline(ns_per_beat(bpm), beats * UB_PER_BEAT, now_us + off_us)
         near = Timeline(before.ns_per_beat, stage.player.line.position_at(now_us), now_us + off_us)
         said: dict[str, SyncCommand] = {
@@ -264,7 +264,7 @@ def test_whatever_a_source_says_no_note_hangs_and_no_jump_is_silent(
         stage.source.say(now_us, said[verb])
         stage.run(now_us)
         if stage.player.state(now_us).epoch == before.epoch and before.playing and stage.player.playing:
-            assert stage.player._position_ub(now_us) >= start_ub - 1
+            assert stage.player.position_ub(now_us) >= start_ub - 1
     stage.source.say(now_us, Halt())
     stage.run(now_us + 1_000_000)
     sounding: Counter[int] = Counter()

@@ -25,9 +25,10 @@ from autoloops_engine.messages import (
     ToPlayer,
 )
 from autoloops_engine.notes import Bar, Note, Tie
-from autoloops_engine.player.core import START_DELAY_US, Player
+from autoloops_engine.player.core import Player
 from autoloops_engine.player.events import Event, Kind
 from autoloops_engine.player.outlets import Emission
+from autoloops_engine.player.transport import START_DELAY_US
 from autoloops_engine.units import BAR_UB, STEP_UB, UB_PER_BEAT
 
 BEAT_US = 500_000

@@ -20,9 +20,10 @@ from autoloops_engine.messages import (
     ToPlayer,
 )
 from autoloops_engine.notes import Bar, Note, Tie
-from autoloops_engine.player.core import START_DELAY_US, Player
+from autoloops_engine.player.core import Player
 from autoloops_engine.player.events import Event, Kind
 from autoloops_engine.player.outlets import Emission
+from autoloops_engine.player.transport import START_DELAY_US
 from autoloops_engine.sync.guide import Guide
 from autoloops_engine.sync.source import Follow, Internal, Play, Request, SyncCommand
 from autoloops_engine.time.swing import Swing
@@ -253,10 +254,10 @@ def test_a_nudge_holds_against_a_master_that_wavers(
                 subject.handle(change, now_us)
             else:
                 subject.follow(change, now_us)
-        assert subject._position_ub(now_us) >= before_ub - 1
-        before_ub = subject._position_ub(now_us)
+        assert subject.position_ub(now_us) >= before_ub - 1
+        before_ub = subject.position_ub(now_us)
     shift_us = sum(nudges.values())
-    assert abs(subject._position_ub(now_us) - master.position_at(now_us - shift_us)) <= 4
+    assert abs(subject.position_ub(now_us) - master.position_at(now_us - shift_us)) <= 4
     assert abs(subject.phase_error_us(now_us)) <= 2
 
 

@@ -11,8 +11,8 @@ from autoloops_engine.latent import latent_space
 from autoloops_engine.messages import Frozen, SetPart, SetTempo, TransportState
 from autoloops_engine.notes import Bar, Note
 from autoloops_engine.player.bars import PartBars
-from autoloops_engine.player.core import START_DELAY_US
 from autoloops_engine.player.events import Kind
+from autoloops_engine.player.transport import START_DELAY_US
 from autoloops_engine.session.core import Session
 from autoloops_engine.session.offline import Performance, render
 from autoloops_engine.session.recording import Recorder
