@@ -11,21 +11,10 @@ from typing import Final
 from autoloops_engine.codecs.registry import LoopSteps
 from autoloops_engine.inference.levers import Found, SearchRequest
 from autoloops_engine.inference.requests import Decoded, DecodeRequest, Failed
-from autoloops_engine.messages import (
-    FromPlayer,
-    Frozen,
-    Hello,
-    PartGone,
-    RemovePart,
-    SetFreezeLead,
-    SyncState,
-    ToPlayer,
-    TransportState,
-)
-from autoloops_engine.session import controls, later, membership, moving, remembered, takeover, verbs
+from autoloops_engine.messages import FromPlayer, Hello, SetFreezeLead, ToPlayer
+from autoloops_engine.session import controls, later, remembered, reports, takeover, verbs
+from autoloops_engine.session.asking import Asking
 from autoloops_engine.session.ear import Phrase
-from autoloops_engine.session.pacing import Pace
-from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.remembered import PastState
 from autoloops_engine.session.settings import Arrival, PartSetup
 from autoloops_engine.session.sharing import swap_model
@@ -34,11 +23,7 @@ from autoloops_engine.session.stage import FREEZE_LEAD_US, Stage
 from autoloops_engine.session.state import SessionState
 from autoloops_engine.session.surface import Target, Values
 from autoloops_engine.session.takes import Sequence as Collected
-from autoloops_engine.session.transport import Change
 from autoloops_engine.session.undo import Undo
-from autoloops_engine.session.wanted import Wanted
-from autoloops_engine.time.timeline import bar_of
-from autoloops_engine.units import BAR_UB
 
 # More than a flood of OSC brings between two rounds of a shell.
 _CONTROLS_KEPT: Final = 65_536
@@ -59,15 +44,9 @@ class Session:
         self._stage = Stage(parts, seed, tempo_bpm, generation)
         self._stage.messages.insert(0, SetFreezeLead(FREEZE_LEAD_US))
         self._parts = self._stage.parts
-        self._transport = self._stage.transport
-        self._requests: list[DecodeRequest] = []
-        self._in_flight: dict[str, tuple[int, Wanted]] = {}
-        self._ticket = 0
-        self._pace = Pace()
+        self._asking = Asking(self._stage)
         self._undo = Undo()
         self._controls: deque[tuple[Target, Values, int]] = deque(maxlen=_CONTROLS_KEPT)
-        self._paced_us: int | None = None
-        self._search_us: int | None = None
 
     @property
     def seed(self) -> int:
@@ -136,18 +115,11 @@ class Session:
 
     def take_requests(self, now_us: int) -> list[DecodeRequest]:
         """What to decode since the last call."""
-        self._paced_us = None
-        for part in self._parts.values():
-            self._ask(part, now_us)
-        requests, self._requests = self._requests, []
-        return requests
+        return self._asking.bars(now_us)
 
     def take_searches(self, now_us: int) -> list[SearchRequest]:
         """What to search for since the last call."""
-        due = {part: part.honest.due_us(part.next_loop(), now_us) for part in self._parts.values() if part.has_faders}
-        self._search_us = min((each for each in due.values() if each is not None and each > now_us), default=None)
-        asked = (part for part, due_us in due.items() if due_us is not None and due_us <= now_us)
-        return [part.honest.ask(part.next_loop()) for part in asked]
+        return self._asking.searches(now_us)
 
     def on_found(self, found: Found) -> None:
         """Take in what a search found."""
@@ -161,40 +133,20 @@ class Session:
 
     def on_player(self, message: FromPlayer) -> None:
         """Take in what the player reports."""
-        if isinstance(message, TransportState):
-            self._follow(message)
-        elif isinstance(message, Frozen) and message.part in self._parts:
-            part = self._parts[message.part]
-            with self._stage.settling(part):
-                part.froze(message, self._stage.budget_us)
-            if message.origin not in {"splice", "held"} and message.epoch == self._transport.state.epoch:
-                moving.bar_frozen(self._stage, part, message)
-            later.settle(self._stage, message.at_us)
-            if message.bar.id:
-                part.held[part.loop_bar(message.song_bar)] = message.bar
-        elif isinstance(message, Frozen):
-            # It left, or joined in when a former main process died, which nobody remembers.
-            self._stage.messages.append(RemovePart(message.part))
-        elif isinstance(message, PartGone):
-            membership.gone(self._stage, message.part)
-        elif isinstance(message, SyncState):
-            self._heed(message)
-        elif isinstance(message, Hello) and message.generation > 0:
-            self._in_flight.clear()
-            takeover.hand_over(self._stage, message.generation)
+        if isinstance(message, Hello) and message.generation > 0:
+            self._asking.forget_all()
+        reports.take(self._stage, message)
 
     def on_answer(self, answer: Decoded | Failed, now_us: int) -> None:
         """Take in what the worker answers."""
-        name, ticket = answer.request.part, answer.request.ticket
-        part = self._parts.get(name)
-        if self._in_flight.get(name, (0, None))[0] == ticket:
-            del self._in_flight[name]
+        self._asking.answered(answer.request)
+        part = self._parts.get(answer.request.part)
         if part is None:
             # It left while this was decoded.
             return
         if isinstance(answer, Failed):
             self.model_failures.append(answer.reason)
-            part.failed(ticket)
+            part.failed(answer.request.ticket)
         else:
             message = part.answered(answer)
             if message is not None:
@@ -209,7 +161,7 @@ class Session:
 
     def next_deadline_us(self) -> int | None:
         """When ``advance`` and the two that take requests have to be called next; None: nothing becomes due."""
-        deadlines_us = (self._stage.start_by_us, self._paced_us, self._search_us, later.next_due_us(self._stage))
+        deadlines_us = (self._stage.start_by_us, *self._asking.deadlines_us(), later.next_due_us(self._stage))
         return min((deadline_us for deadline_us in deadlines_us if deadline_us is not None), default=None)
 
     def take_wishes(self) -> dict[str, str]:
@@ -303,7 +255,7 @@ class Session:
         """
         swap_model(self._stage, setup, z, now_us)
         self._undo.clear()
-        self._in_flight.pop(setup.name, None)
+        self._asking.forget(setup.name)
 
     def state(self) -> SessionState:
         """The session as plain data."""
@@ -373,48 +325,3 @@ class Session:
         touched = tuple(self._stage.touched)
         self._stage.touched.clear()
         return touched
-
-    # -- inside ------------------------------------------------------------------------------------------------------
-
-    def _follow(self, state: TransportState) -> None:
-        tempo_bpm = self._transport.tempo_bpm
-        change = self._transport.follow(state)
-        if self._transport.tempo_bpm != tempo_bpm:
-            self._stage.touch(Target("tempo"))
-        for part in self._parts.values():
-            if change is Change.ADOPT:
-                part.adopt(state.epoch)
-            elif change is Change.JUMP:
-                with self._stage.settling(part):
-                    part.jump(state.epoch, bar_of(state.gearing.song_at(state.position_ub)))
-        if change is Change.JUMP:
-            later.jump(self._stage, state.time_us)
-
-    def _heed(self, sync: SyncState) -> None:
-        tempo_bpm = self._transport.tempo_bpm
-        self._transport.heed(sync)
-        known, self._stage.sync = self._stage.sync, sync
-        if known != sync:
-            self._stage.touch(Target("sync/state"))
-        if self._transport.tempo_bpm != tempo_bpm:
-            self._stage.touch(Target("tempo"))
-
-    def _ask(self, part: PartSession, now_us: int) -> None:
-        wanted = part.wanted(cue=self._stage.start_by_us is not None or not self.playing)
-        if wanted is None or self._in_flight.get(part.name, (0, None))[1] == wanted:
-            return
-        if self.playing:
-            due_us = self._pace.due_us(part.name, wanted, self._freeze_us(part, wanted), self._stage.budget_us)
-            if due_us > now_us:
-                self._paced_us = due_us if self._paced_us is None else min(due_us, self._paced_us)
-                return
-        self._pace.asked(part.name, wanted, now_us)
-        self._ticket += 1
-        self._in_flight[part.name] = (self._ticket, wanted)
-        self._requests.append(part.request(wanted, self._ticket))
-
-    def _freeze_us(self, part: PartSession, wanted: Wanted) -> int:
-        """When the player freezes a bar, within what swing and nudges may still change about it."""
-        route = part.route()
-        earliest_us = self._transport.state.song.time_of(wanted.song_bar * BAR_UB - route.early_ub) + route.offset_us
-        return earliest_us - self._transport.state.lead_us - FREEZE_LEAD_US
