@@ -159,11 +159,13 @@ class OscEdge:
         ]
         return min((deadline for deadline in deadlines if deadline is not None), default=None)
 
-    def announce(self, frozen: Frozen) -> None:
-        """Tell the listeners of a bar that is frozen; it leaves with the next ``advance``."""
-        if self._registry.destinations():
-            for message in bar_messages(frozen):
-                self._to_listeners(message)
+    def announcement(self, frozen: Frozen) -> list[Datagram]:
+        """What tells the listeners of a bar that is frozen: to be sent at once, for it is about to sound."""
+        destinations = self._registry.destinations()
+        messages = bar_messages(frozen) if destinations else []
+        datagrams = [(message, destination) for message in messages for destination in destinations]
+        self._counters.sent += len(datagrams)
+        return datagrams
 
     def transport(self, state: TransportState) -> None:
         """Tell the listeners if time began or ceased to run; it leaves with the next ``advance``."""

@@ -322,12 +322,13 @@ class MainProcess:
             return
 
     def _take_report(self, report: FromPlayer, now_us: int) -> None:
+        if isinstance(report, Frozen):
+            self._send_all(self._edge.announcement(report))
         self._session.on_player(report)
         self._archive.heard(report)
         self._view.heard(report)
         match report:
             case Frozen():
-                self._edge.announce(report)
                 self._diary.froze(report, self._session.misses)
             case TransportState():
                 self._edge.transport(report)

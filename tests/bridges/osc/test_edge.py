@@ -320,18 +320,17 @@ def frozen(notes: int, song_bar: int = 2) -> Frozen:
 
 def test_a_bar_is_announced_with_numbers_from_one_and_beats_from_bar_one() -> None:
     stage = Stage(MAX)
-    stage.edge.announce(frozen(2))
-    assert stage.run() == [
-        (MAX, "/al/melody/bar", (3, 8.0, 60, 8.0, 0.25, 100, 0, 60, pytest.approx(8.01), 0.25, 100, 0))
-    ]
-    stage.edge.announce(frozen(0))
-    assert stage.run() == [(MAX, "/al/melody/bar", (3, 8.0))]
+    ((data, peer),) = stage.edge.announcement(frozen(2))
+    notes = (60, 8.0, 0.25, 100, 0, 60, pytest.approx(8.01), 0.25, 100, 0)
+    assert (peer, decoded(data)) == (MAX, ("/al/melody/bar", (3, 8.0, *notes)))
+    ((data, _),) = stage.edge.announcement(frozen(0))
+    assert decoded(data) == ("/al/melody/bar", (3, 8.0))
+    assert Stage().edge.announcement(frozen(2)) == []
 
 
 def test_a_long_bar_comes_in_numbered_packets_below_the_limit_with_every_note_once() -> None:
     stage = Stage(MAX)
-    stage.edge.announce(frozen(150))
-    datagrams = stage.edge.advance(NOW_US)
+    datagrams = stage.edge.announcement(frozen(150))
     assert all(len(data) <= 1400 for data, _ in datagrams)
     messages = [decoded(data) for data, _ in datagrams]
     assert [address for address, _ in messages] == [f"/al/melody/bar/{index}/4" for index in range(1, 5)]
