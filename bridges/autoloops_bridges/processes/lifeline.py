@@ -1,4 +1,4 @@
-"""Sockets on which there is little to read: the line to the parent, and the one that wakes the main thread."""
+"""The line to the parent, as the main process reads it."""
 
 import socket
 from typing import Final
@@ -14,12 +14,3 @@ def heard(life: socket.socket) -> bytes | None:
         return b""
     except OSError:
         return None
-
-
-def drain(woken: socket.socket) -> None:
-    """Read all that waits."""
-    try:
-        while woken.recv(4096):
-            pass
-    except BlockingIOError:
-        return

@@ -16,15 +16,16 @@ from msgspec import structs
 from autoloops_bridges.clock import both_us, monotonic_us, wall_us
 from autoloops_bridges.control.console import Console
 from autoloops_bridges.control.learn import Status
-from autoloops_bridges.osc.edge import Datagram, OscEdge
+from autoloops_bridges.osc.edge import OscEdge
 from autoloops_bridges.osc.ntp import NtpClock
 from autoloops_bridges.processes.birth import Born, be_born
 from autoloops_bridges.processes.controllers import Controllers
+from autoloops_bridges.processes.datagrams import DatagramPort
 from autoloops_bridges.processes.diary import Diary
 from autoloops_bridges.processes.eventlog import EventLog, default_log_path
 from autoloops_bridges.processes.last_session import LastSessionFile, last_session_path
 from autoloops_bridges.processes.left import Left, read_left, read_noted
-from autoloops_bridges.processes.lifeline import drain, heard
+from autoloops_bridges.processes.lifeline import heard
 from autoloops_bridges.processes.newcomers import NewcomerSurface
 from autoloops_bridges.processes.parts import LoadedPart
 from autoloops_bridges.processes.past_book import PastBook
@@ -33,6 +34,7 @@ from autoloops_bridges.processes.shared import Shared
 from autoloops_bridges.processes.stats import Named, Stats, flat
 from autoloops_bridges.processes.succession import Keeper, left_by, load_models
 from autoloops_bridges.processes.thinking import Reports, Thinking
+from autoloops_bridges.processes.waker import Waker
 from autoloops_bridges.processes.wire import Wire
 from autoloops_bridges.record.again import do_again
 from autoloops_bridges.record.archive import Archive
@@ -59,9 +61,6 @@ from autoloops_engine.session.core import Session
 from autoloops_engine.session.surface import Surface, Target
 from autoloops_engine.units import US_PER_MS, US_PER_S
 
-# Read per wake-up, so that a flood of OSC delays a decoded bar by milliseconds and not by its own length.
-_MAX_PACKETS: Final = 2_000
-_MAX_PACKET_BYTES: Final = 65_536
 # The models are loaded long before; should the player not answer, the show goes on without its ports' names.
 _PORTS_PATIENCE_US: Final = 1_500_000
 # The parent takes a main process that is silent for 1 s for hung.
@@ -78,19 +77,17 @@ class MainProcess:
         now_us = monotonic_us()
         names, channels = [part.setup.name for part in parts], {part.setup.name: part.setup.channel for part in parts}
         self._options = structs.replace(born.options, parts=tuple(names), channels=channels)
-        self._osc = born.sockets["osc"]
+        self._osc = DatagramPort(born.sockets["osc"])
         self._life = born.sockets["life"]
         self._wire = Wire(born.sockets["wire"])
-        self._wake, self._woken = socket.socketpair()
-        self._wake.setblocking(False)
-        self._woken.setblocking(False)
+        self._waker = Waker()
         assert born.options.seed is not None
         self._generation, self._cause = born.generation, born.cause
         self._shared = Shared(Path(born.shared))
         setups = [part.setup for part in parts]
         self._session = Session(setups, born.options.seed, born.options.tempo_bpm, born.generation)
         reports = Reports(self._decoded, self._failed, self._told, self._joined, self._done)
-        self._thinking = Thinking(self._session, parts, reports, self._wake_up)
+        self._thinking = Thinking(self._session, parts, reports, self._waker.wake)
         self._clock = NtpClock(*both_us())
         self._observe_us = now_us + US_PER_S
         static = [(address.host, address.port) for address in born.options.osc_send]
@@ -124,8 +121,8 @@ class MainProcess:
         return NewcomerSurface(self._view.surface(source), ports, lambda: self._controllers.written_parts)
 
     def _open_view(self) -> View:
-        osc = self._osc.getsockname()[:2]
-        return open_view(Scene(self._options, osc, self._session, self._stats, self._thinking.budget, self._listening))
+        osc, budget = self._osc.address, self._thinking.budget
+        return open_view(Scene(self._options, osc, self._session, self._stats, budget, self._listening))
 
     def _tell_learning(self, status: Status) -> None:
         self._edge.tell("/al/learn/status", status.state.value, status.address, status.control, status.text)
@@ -175,9 +172,7 @@ class MainProcess:
 
     def _run(self) -> None:
         self._thinking.start()
-        self._diary.started(
-            self._options, self._osc.getsockname()[:2], self._thinking.budget.total_us, self._generation
-        )
+        self._diary.started(self._options, self._osc.address, self._thinking.budget.total_us, self._generation)
         self._archive.opened(self._options, self._thinking.parts, self._generation, monotonic_us(), wall_us())
         self._take_up()
         while not self._ended:
@@ -240,7 +235,7 @@ class MainProcess:
         deadlines_us += [self._controllers.next_deadline_us(), now_us + _BEAT_US]
         deadline_us = min(deadline_us for deadline_us in deadlines_us if deadline_us is not None)
         writers = [self._wire] if self._wire.waiting else []
-        readers: list[Wire | socket.socket] = [self._osc, self._wire, self._woken, self._life]
+        readers: list[DatagramPort | Wire | Waker | socket.socket] = [self._osc, self._wire, self._waker, self._life]
         readable, _, _ = select.select(readers, writers, [], max(0, deadline_us - now_us) / US_PER_S)
         if self._life in readable:
             keys = heard(self._life)
@@ -249,8 +244,9 @@ class MainProcess:
 
     def _work(self, now_us: int) -> None:
         self._wire.flush()
-        self._read_osc(now_us)
-        drain(self._woken)
+        for packet, peer in self._osc.receive():
+            self._edge.receive(packet, peer, now_us)
+        self._waker.drain()
         self._thinking.take(now_us)
         for line in self._wire.receive():
             report = decode_from_player(line)
@@ -271,7 +267,7 @@ class MainProcess:
         # Whoever is answered can rely on it: the player has it, the record has it, and a successor will have it.
         self._carry(now_us)
         self._keep(now_us)
-        self._send_all(answers)
+        self._osc.send(answers)
         self._view.advance(now_us)
 
     def _keep(self, now_us: int) -> None:
@@ -295,35 +291,9 @@ class MainProcess:
             self._changed = True
             self._wire.send(encode(SetListeners(self._edge.listeners())))
 
-    def _read_osc(self, now_us: int) -> None:
-        for _ in range(_MAX_PACKETS):
-            try:
-                packet, peer = self._osc.recvfrom(_MAX_PACKET_BYTES)
-            except BlockingIOError:
-                return
-            except OSError:
-                # Windows reports here that an earlier datagram found nobody.
-                continue
-            self._edge.receive(packet, peer[:2], now_us)
-
-    def _send_all(self, datagrams: list[Datagram]) -> None:
-        for data, peer in datagrams:
-            try:
-                self._osc.sendto(data, peer)
-            except OSError:
-                # Nobody there, or the network is down: the next one may arrive.
-                continue
-
-    def _wake_up(self) -> None:
-        try:
-            self._wake.send(b".")
-        except BlockingIOError:
-            # The bytes that wait will wake the main thread as well.
-            return
-
     def _take_report(self, report: FromPlayer, now_us: int) -> None:
         if isinstance(report, Frozen):
-            self._send_all(self._edge.announcement(report))
+            self._osc.send(self._edge.announcement(report))
         self._session.on_player(report)
         self._archive.heard(report)
         self._view.heard(report)

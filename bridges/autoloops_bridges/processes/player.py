@@ -32,6 +32,7 @@ from autoloops_bridges.processes.routes import MAIN, Routes, Span, is_port, port
 from autoloops_bridges.processes.shared import Shared
 from autoloops_bridges.processes.sources import open_source
 from autoloops_bridges.processes.timekeeping import BEAT_US, PORTS_PATIENCE_S, SWITCH_INTERVAL_S, is_closed
+from autoloops_bridges.processes.waker import Waker
 from autoloops_bridges.processes.wire import Wire
 from autoloops_engine.messages import (
     AddPart,
@@ -71,12 +72,10 @@ class PlayerProcess:
         self._osc = born.sockets["osc"]
         self._life = born.sockets["life"]
         self._wire = Wire(born.sockets["wire"])
-        self._wake, self._woken = socket.socketpair()
-        self._wake.setblocking(False)
-        self._woken.setblocking(False)
+        self._waker = Waker()
         self._shared = Shared(Path(born.shared))
         self._player = Player(born.options.tempo_bpm, now_us, born.generation, born.cause)
-        source = open_source(born.options, born.generation, now_us, self._wake_up)
+        source = open_source(born.options, born.generation, now_us, self._waker.wake)
         self._midi_clock = source if isinstance(source, MidiClock) else None
         self._guide = Guide(self._player, source, now_us)
         self._clock = NtpClock(*both_us())
@@ -97,7 +96,7 @@ class PlayerProcess:
         self._sinks = self._delivery.sinks
         self._clocks: Sequence[MidiSink | None] = ()
         self._clock_with_notes = SAME in born.options.clock_out
-        self._watch = watch_ports(born.options, self._shared.connections, self._wake_up)
+        self._watch = watch_ports(born.options, self._shared.connections, self._waker.wake)
         self._latencies_ms = born.options.latencies_ms
         self._ports = PortsState((), (), ())
         self._torn = 0
@@ -214,7 +213,7 @@ class PlayerProcess:
         deadline_us = min([until_us, *(due_us for due_us in dues_us if due_us is not None)])
         writers = [self._wire] if self._wire.waiting else []
         timeout_s = max(0, deadline_us - monotonic_us()) / US_PER_S
-        readers: list[Wire | socket.socket] = [self._wire, self._woken, self._life]
+        readers: list[Wire | Waker | socket.socket] = [self._wire, self._waker, self._life]
         readable, writable, _ = select.select(readers, writers, [], timeout_s)
         if not readable and not writable:
             return
@@ -222,8 +221,8 @@ class PlayerProcess:
         self._advance(now_us)
         if self._life in readable:
             self._leaving = is_closed(self._life)
-        if self._woken in readable:
-            self._drain_wake()
+        if self._waker in readable:
+            self._waker.drain()
             self._pass_on_midi()
             for news in self._watch.take():
                 self._take_ports(news)
@@ -311,19 +310,6 @@ class PlayerProcess:
             ports_us = [sink.ahead_us for key, sink in self._sinks.items() if is_port(key)]
             listeners_us = [sink.ahead_us for key, sink in self._sinks.items() if key.startswith("osc")]
             self._player.set_lead(_RECORD, max(ports_us or listeners_us, default=READY_US))
-
-    def _wake_up(self) -> None:
-        try:
-            self._wake.send(b".")
-        except BlockingIOError:
-            # The bytes that wait will wake the timing thread as well.
-            return
-
-    def _drain_wake(self) -> None:
-        try:
-            self._woken.recv(4096)
-        except BlockingIOError:
-            return
 
     def _pass_on_midi(self) -> None:
         if self._source is not None:

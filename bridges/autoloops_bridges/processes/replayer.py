@@ -26,6 +26,7 @@ from autoloops_bridges.processes.realtime import claim_realtime
 from autoloops_bridges.processes.report import Printer
 from autoloops_bridges.processes.shared import Shared
 from autoloops_bridges.processes.timekeeping import BEAT_US, PORTS_PATIENCE_S, SWITCH_INTERVAL_S, is_closed
+from autoloops_bridges.processes.waker import Waker
 from autoloops_bridges.record.excerpt import excerpt
 from autoloops_bridges.record.lines import heard_in, read_lines
 from autoloops_bridges.record.rerun import Rerun
@@ -44,12 +45,11 @@ class ReplayProcess:
         self._born = born
         self._replay = replay
         self._life = born.sockets["life"]
-        self._wake, self._woken = socket.socketpair()
-        for each in (self._life, self._wake, self._woken):
-            each.setblocking(False)
+        self._life.setblocking(False)
+        self._waker = Waker()
         self._shared = Shared(Path(born.shared))
         self._ledger = NoteLedger(self._shared.ledger)
-        self._watch = watch_ports(born.options, self._shared.connections, self._wake_up)
+        self._watch = watch_ports(born.options, self._shared.connections, self._waker.wake)
         self._sink: MidiSink | None = None
         self._sent: LedgeredSink | None = None
         self._playback: Playback | None = None
@@ -131,11 +131,12 @@ class ReplayProcess:
     def _wait(self, until_us: int) -> None:
         self._shared.beat("player", monotonic_us())
         timeout_s = max(0, until_us - monotonic_us()) / US_PER_S
-        readable, _, _ = select.select([self._woken, self._life], [], [], timeout_s)
+        readers: list[Waker | socket.socket] = [self._waker, self._life]
+        readable, _, _ = select.select(readers, [], [], timeout_s)
         if self._life in readable:
             self._leaving = is_closed(self._life)
-        if self._woken in readable:
-            self._woken.recv(4096)
+        if self._waker in readable:
+            self._waker.drain()
             for remark in self._take_news():
                 self._printer.line(remark)
         if self._watch.is_stuck(monotonic_us()):
@@ -170,13 +171,6 @@ class ReplayProcess:
 
     def _name(self) -> str:
         return "the port" if self._sink is None else self._sink.name
-
-    def _wake_up(self) -> None:
-        try:
-            self._wake.send(b".")
-        except BlockingIOError:
-            # The bytes that wait will wake the timing thread as well.
-            return
 
 
 def main() -> int:
