@@ -130,9 +130,11 @@ def _cast(
 
 
 def _slots_path(asked: Path | None) -> str:
-    from autoloops_bridges.record.slots_file import default_slots_path
+    from autoloops_bridges.record.slots_file import check_slots, default_slots_path
 
-    return str(asked or default_slots_path())
+    path = asked or default_slots_path()
+    check_slots(path)
+    return str(path)
 
 
 def _is_said(context: typer.Context, name: str) -> bool:

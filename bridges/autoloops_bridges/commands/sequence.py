@@ -6,7 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autoloops_bridges.commands import option_types as option
-from autoloops_engine.errors import AutoLoopsError, UsageError
+from autoloops_engine.errors import UsageError
 
 if TYPE_CHECKING:
     from autoloops_engine.session.takes import Sequence
@@ -21,12 +21,10 @@ def sequence(
     slots: option.SlotsRead = None,
 ) -> None:
     """List what was collected with /al/sequence/add, or write it as one MIDI file."""
-    from autoloops_bridges.record.slots_file import default_slots_path, read_sequence
+    from autoloops_bridges.record.slots_file import existing_slots, read_sequence
     from autoloops_engine.codecs.midifile import counted
 
-    entries, remark = read_sequence(slots or default_slots_path())
-    if remark:
-        raise AutoLoopsError(remark)
+    entries = read_sequence(existing_slots(slots))
     if entry is not None and entry > len(entries):
         raise UsageError(f"There is no entry {entry}: the sequence has {len(entries)}.")
     if not entries:

@@ -7,7 +7,7 @@ import typer
 
 from autoloops_bridges.commands import option_types as option
 from autoloops_bridges.commands.words import check_number
-from autoloops_bridges.record.slots_file import default_slots_path, read_slots
+from autoloops_bridges.record.slots_file import existing_slots, read_slots
 from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.session.state import Stored
 from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
@@ -35,10 +35,7 @@ def slots(
     ] = None,
 ) -> None:
     """List what the slots hold, or write their loops as MIDI files."""
-    path = file or default_slots_path()
-    held, remark = read_slots(path)
-    if remark:
-        raise AutoLoopsError(remark)
+    held = read_slots(existing_slots(file))
     if not held:
         typer.echo("All slots are empty: store something with /al/store/1 while you play.")
     failed = 0

@@ -2,10 +2,14 @@
 
 The disk is waited for on a thread. Until it has them, they lie beside the file, in a draft that outlives the death of
 every process but may be lost with the power; whoever reads takes the draft if it can be read, which is never older.
+
+Only a performance sets a file aside that cannot be read, for it is going to write one of that name; and ``check_slots``
+keeps it from beginning where that file is somebody else's.
 """
 
 import contextlib
 import os
+import re
 import threading
 from pathlib import Path
 from typing import Final, Generic, TypeVar
@@ -15,12 +19,20 @@ from platformdirs import user_state_path
 
 from autoloops_bridges.files import replace_file
 from autoloops_bridges.record.kept_file import KeptFile
+from autoloops_engine.errors import AutoLoopsError, UsageError
 from autoloops_engine.session.slots import Slots
 from autoloops_engine.session.takes import Sequence
 
 _SLOTS: Final = "slots"
 _ENTRIES: Final = "entries of the sequence"
 _SEQUENCE_SUFFIX: Final = ".sequence.json"
+# How what we write begins, however early it was torn; what the power took away is empty or of zeros.
+_OURS: Final = {
+    _SLOTS: re.compile(rb'\s*(\0|\Z|\{\s*(\}|\Z|"(\d|\Z)))'),
+    _ENTRIES: re.compile(rb'\s*(\0|\Z|\[\s*(\]|\Z|\{\s*("tempo_bpm"|"[a-z_]*\Z|\Z)))'),
+}
+# As much of a file as tells whose it is.
+_HEAD_BYTES: Final = 256
 _Kept = TypeVar("_Kept")
 
 
@@ -34,14 +46,51 @@ def sequence_path(slots_path: Path) -> Path:
     return slots_path.with_suffix(_SEQUENCE_SUFFIX)
 
 
-def read_slots(path: Path) -> tuple[Slots, str]:
-    """What was stored, and a sentence if it cannot be read; a file that is not there holds nothing."""
+def read_slots(path: Path) -> Slots:
+    """What was stored; a file that is not there holds nothing.
+
+    Raises:
+        AutoLoopsError: it cannot be read; it stays as it is.
+    """
     return _read(path, Slots, {}, _SLOTS)
 
 
-def read_sequence(slots_path: Path) -> tuple[Sequence, str]:
-    """The sequence beside slots, and a sentence if it cannot be read; a file that is not there holds nothing."""
+def read_sequence(slots_path: Path) -> Sequence:
+    """The sequence beside slots; a file that is not there holds nothing.
+
+    Raises:
+        AutoLoopsError: it cannot be read; it stays as it is.
+    """
     return _read(sequence_path(slots_path), Sequence, (), _ENTRIES)
+
+
+def check_slots(path: Path) -> None:
+    """Make sure that no file of somebody else is taken for slots, or for the sequence beside them.
+
+    What lies at the user's own place is ours, and so is what can be read, and a ``.json`` that begins as ours do.
+
+    Raises:
+        UsageError: there is something else.
+    """
+    if path == default_slots_path():
+        return
+    _check_ours(path, Slots, _SLOTS)
+    _check_ours(sequence_path(path), Sequence, _ENTRIES)
+
+
+def existing_slots(asked: Path | None) -> Path:
+    """The slots to read: those that are asked for, or the user's, which need not be there yet.
+
+    Raises:
+        UsageError: neither they nor a sequence of theirs are there, or it is another kind of file.
+    """
+    if asked is None:
+        return default_slots_path()
+    beside = sequence_path(asked)
+    if not any(path.exists() for path in (asked, _draft(asked), beside, _draft(beside))):
+        raise UsageError(f"There is no file {asked}: name one that autoloops play --slots has written.")
+    check_slots(asked)
+    return asked
 
 
 class StoredFile(Generic[_Kept]):
@@ -65,8 +114,16 @@ class StoredFile(Generic[_Kept]):
         self._lock = threading.Lock()
 
     def read(self) -> tuple[_Kept, str]:
-        """What was stored, and a sentence if it cannot be read; what only a draft holds is the file's from now on."""
-        kept, remark = _read(self._path, self._kind, self._nothing, self._what)
+        """What was stored, and a sentence if it cannot be read, for which it is set aside.
+
+        What only a draft holds is the file's from then on.
+        """
+        try:
+            kept, remark = _read(self._path, self._kind, self._nothing, self._what), ""
+        except AutoLoopsError as error:
+            kept, aside = self._nothing, _set_aside(self._path)
+            why = _cannot_be_read(self._what, self._path, error.__cause__)
+            remark = f"{why}: they are left in {aside}, and there are none."
         with contextlib.suppress(OSError):
             if self._draft.exists():
                 replace_file(self._path, msgspec.json.encode(kept))
@@ -123,21 +180,47 @@ class SequenceFile(StoredFile[Sequence]):
         super().__init__(sequence_path(slots_path), Sequence, (), _ENTRIES)
 
 
-def _read(path: Path, kind: type[_Kept], nothing: _Kept, what: str) -> tuple[_Kept, str]:
+def _read(path: Path, kind: type[_Kept], nothing: _Kept, what: str) -> _Kept:
     with contextlib.suppress(OSError, msgspec.DecodeError, UnicodeDecodeError):
-        return msgspec.json.decode(_draft(path).read_bytes(), type=kind), ""
+        return msgspec.json.decode(_draft(path).read_bytes(), type=kind)
     try:
-        return msgspec.json.decode(path.read_bytes(), type=kind), ""
+        return msgspec.json.decode(path.read_bytes(), type=kind)
     except FileNotFoundError:
-        return nothing, ""
+        return nothing
     except (OSError, msgspec.DecodeError, UnicodeDecodeError) as error:
-        aside = path.with_suffix(".unreadable.json")
-        try:
-            # What cannot be read is not overwritten.
-            path.replace(aside)
-        except OSError:
-            aside = path
-        return nothing, f"The {what} in {path} cannot be read ({error}): they are left in {aside}, and there are none."
+        raise AutoLoopsError(f"{_cannot_be_read(what, path, error)}: autoloops play sets them aside.") from error
+
+
+def _cannot_be_read(what: str, path: Path, why: BaseException | None) -> str:
+    return f"The {what} in {path} cannot be read ({why})"
+
+
+def _check_ours(path: Path, kind: type, what: str) -> None:
+    if not path.exists():
+        return
+    other = f"{path} is no file of {what}, and is left as it is: choose another one for --slots."
+    if not path.is_file():
+        raise UsageError(other)
+    try:
+        with path.open("rb") as file:
+            begins_as_ours = path.suffix == ".json" and _OURS[what].match(file.read(_HEAD_BYTES)) is not None
+        if not begins_as_ours:
+            msgspec.json.decode(path.read_bytes(), type=kind)
+    except OSError as error:
+        raise UsageError(
+            f"{path} cannot be read ({error.strerror or error}): choose another one for --slots."
+        ) from error
+    except (msgspec.DecodeError, UnicodeDecodeError) as error:
+        raise UsageError(other) from error
+
+
+def _set_aside(path: Path) -> Path:
+    """What cannot be read is not overwritten; where it is now."""
+    aside = path.with_suffix(".unreadable.json")
+    try:
+        return path.replace(aside)
+    except OSError:
+        return path
 
 
 def _draft(path: Path) -> Path:

@@ -7,10 +7,11 @@ import msgspec
 import pytest
 from tests.bridges.commands.running import Run
 
+from autoloops_bridges.processes.options import PlayOptions
 from autoloops_bridges.record.slots_file import (
     SequenceFile,
     SlotsFile,
-    read_sequence,
+    default_slots_path,
     read_slots,
     sequence_path,
 )
@@ -197,11 +198,44 @@ def test_one_entry_is_written_by_itself_at_its_tempo(autoloops: Run, slots: Path
 
 def test_there_may_be_nothing_in_it_or_nothing_that_can_be_read(autoloops: Run, tmp_path: Path) -> None:
     path = tmp_path / "slots.json"
+    path.write_text("{}")
     assert "is empty" in autoloops("sequence", "--slots", str(path))[1]
     status, _, _ = autoloops("sequence", "--slots", str(path), "--out", str(tmp_path / "a.mid"))
     assert (status, (tmp_path / "a.mid").exists()) == (1, False)
-    sequence_path(path).write_text('[{"tempo_bpm": 120, "takes": {"melody": {"channel": 99, "bars": 1, "notes": []}}}]')
+    torn = '[{"tempo_bpm": 120, "takes": {"melody": {"channel": 99, "bars": 1, "notes": []}}}]'
+    sequence_path(path).write_text(torn)
     status, _, said = autoloops("sequence", "--slots", str(path))
     assert (status, "cannot be read" in said) == (1, True)
-    assert read_sequence(path) == ((), "")
-    assert read_slots(path) == ({}, "")
+    assert sequence_path(path).read_text() == torn
+    assert read_slots(path) == {}
+
+
+def test_the_slots_of_a_user_who_has_stored_nothing_yet_are_empty(autoloops: Run) -> None:
+    assert not default_slots_path().exists()
+    for command in ("slots", "sequence"):
+        status, said, _ = autoloops(command)
+        assert (status, "empty" in said) == (0, True)
+
+
+@pytest.mark.parametrize("command", ["slots", "sequence", "play"])
+def test_a_file_that_is_no_slots_is_told_and_left_alone(
+    autoloops: Run, launched: list[PlayOptions], tmp_path: Path, command: str
+) -> None:
+    path = tmp_path / "mytune.mid"
+    path.write_bytes(b"MThd and so on")
+    status, out, said = autoloops(command, "--slots", str(path))
+    assert (status, out, said.count("\n")) == (2, "", 1)
+    assert f"{path} is no file of slots" in said
+    assert [each.read_bytes() for each in tmp_path.iterdir()] == [b"MThd and so on"]
+    assert launched == []
+
+
+@pytest.mark.parametrize("command", ["slots", "sequence"])
+def test_slots_that_are_named_but_are_not_there_are_told(autoloops: Run, tmp_path: Path, command: str) -> None:
+    status, out, said = autoloops(command, "--slots", str(tmp_path / "nosuch.json"))
+    assert (status, out, "There is no file" in said) == (2, "", True)
+
+
+def test_a_sequence_whose_slots_were_never_stored_is_listed(autoloops: Run, slots: Path) -> None:
+    slots.unlink(missing_ok=True)
+    assert autoloops("sequence", "--slots", str(slots))[1].startswith("entry 1")
