@@ -74,6 +74,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
         status = 2 if isinstance(error, UsageError) else 1
     except ModuleNotFoundError as error:
         typer.echo(f"autoloops: {_explain_missing(error)}", err=True)
+    except OSError as error:
+        typer.echo(f"autoloops: {_explain_refused(error)}", err=True)
     except KeyboardInterrupt:
         status = 130
     raise SystemExit(status if _flush() else 1)
@@ -133,6 +135,14 @@ def _explain_missing(error: ModuleNotFoundError) -> str:
     if extra := EXTRA_OF_MODULE.get(module):
         return f"This needs {module}, which is not installed: run pip install 'autoloops[{extra}]'."
     return f"The module {module!r} is missing: install autoloops again."
+
+
+def _explain_refused(error: OSError) -> str:
+    """One sentence on what the system would not do."""
+    reason = error.strerror or error
+    if error.filename is None:
+        return f"The system refuses to go on ({reason}): make room, or try again."
+    return f"Cannot use {error.filename} ({reason}): choose another place."
 
 
 def _flush() -> bool:

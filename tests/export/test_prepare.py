@@ -173,6 +173,18 @@ def test_a_source_without_files_is_refused(tmp_path: Path, make: bool) -> None:
         prepare([folder], tmp_path / "out", MELODY, silent)
 
 
+def test_that_there_is_no_place_for_windows_is_told_before_any_file_is_read(
+    tmp_path: Path, folder_of_tunes: Write
+) -> None:
+    folder_of_tunes(tmp_path / "tunes", 1)
+    (tmp_path / "file").touch()
+    read: list[int] = []
+    for out in (tmp_path / "file", tmp_path / "file" / "sub"):
+        with pytest.raises(UsageError, match="choose another place"):
+            prepare([tmp_path / "tunes"], out, MELODY, lambda done, total: read.append(done), workers=1)
+    assert read == []
+
+
 def test_a_folder_that_was_not_prepared_is_refused_with_what_to_do(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="data prepare"):
         load_dataset(tmp_path)

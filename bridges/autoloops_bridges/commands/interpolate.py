@@ -6,7 +6,7 @@ from typing import Annotated
 import typer
 
 from autoloops_bridges.commands.bundles import choose_bundles
-from autoloops_bridges.commands.words import check_number
+from autoloops_bridges.commands.words import check_midi_file, check_number
 from autoloops_bridges.control.vocabulary import MAX_INT
 from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 
@@ -14,7 +14,9 @@ from autoloops_engine.units import MAX_TEMPO_BPM, MIN_TEMPO_BPM
 def interpolate(
     first: Annotated[Path, typer.Argument(metavar="A.mid", help="Where to start.")],
     last: Annotated[Path, typer.Argument(metavar="B.mid", help="Where to arrive.")],
-    out: Annotated[Path, typer.Option(metavar="FILE.mid", dir_okay=False, help="The file to write.")],
+    out: Annotated[
+        Path, typer.Option(metavar="FILE.mid", dir_okay=False, callback=check_midi_file, help="The file to write.")
+    ],
     steps: Annotated[int, typer.Option(min=2, max=1_000, help="Loops to write, both ends included.")] = 8,
     part: Annotated[str, typer.Option(help="The part whose model is used.")] = "melody",
     model: Annotated[str, typer.Option(metavar="BUNDLE", help="Another model. [default: the part's]")] = "",

@@ -1,7 +1,8 @@
 """Recorded notes to a standard MIDI file (format 1): a tempo track, then one named track per part."""
 
+import contextlib
 import io
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from operator import itemgetter
 from pathlib import Path
 from typing import Final
@@ -56,8 +57,19 @@ def write_atomically(path: Path, content: bytes) -> None:
     Raises:
         AutoLoopsError: it cannot be written there.
     """
-    try:
+    with written_at(path):
         replace_file(path, content)
+
+
+@contextlib.contextmanager
+def written_at(path: Path) -> Iterator[None]:
+    """Turn what the system has against writing there into a sentence.
+
+    Raises:
+        AutoLoopsError: within, something could not be written.
+    """
+    try:
+        yield
     except OSError as error:
         raise AutoLoopsError(f"Cannot write {path} ({error.strerror or error}): choose another place.") from error
 

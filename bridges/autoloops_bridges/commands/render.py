@@ -7,7 +7,14 @@ import typer
 
 from autoloops_bridges.commands import option_types as option
 from autoloops_bridges.commands.bundles import asked_parts, choose_bundles, default_parts
-from autoloops_bridges.commands.words import check_known_parts, check_number, read_channels, read_models, read_parts
+from autoloops_bridges.commands.words import (
+    check_known_parts,
+    check_midi_file,
+    check_number,
+    read_channels,
+    read_models,
+    read_parts,
+)
 from autoloops_bridges.control.vocabulary import MAX_INT
 from autoloops_bridges.processes.options import assign_channels
 from autoloops_engine.time.swing import MOST_PERCENT, STRAIGHT_PERCENT, Swing
@@ -16,7 +23,9 @@ SwingGrid = Literal["8", "16"]
 
 
 def render(
-    out: Annotated[Path, typer.Option(metavar="FILE.mid", dir_okay=False, help="The file to write.")],
+    out: Annotated[
+        Path, typer.Option(metavar="FILE.mid", dir_okay=False, callback=check_midi_file, help="The file to write.")
+    ],
     parts: option.Parts = "",
     model: option.Model = None,
     bars: Annotated[int, typer.Option(min=1, max=100_000, help="How many bars.")] = 8,

@@ -8,7 +8,7 @@ import typer
 
 from autoloops_bridges.commands import option_types as option
 from autoloops_bridges.commands.sessions import LAST, find_record
-from autoloops_bridges.commands.words import check_number, read_latencies
+from autoloops_bridges.commands.words import check_midi_file, check_number, read_latencies
 from autoloops_bridges.midi.apis import MidiApi
 from autoloops_bridges.midi.names import NONE, VIRTUAL
 from autoloops_bridges.processes.options import PlayOptions, Replay
@@ -31,7 +31,10 @@ def replay(
         ),
     ] = None,
     out: Annotated[
-        Path | None, typer.Option(metavar="FILE.mid", dir_okay=False, help="Write what sounded into a MIDI file.")
+        Path | None,
+        typer.Option(
+            metavar="FILE.mid", dir_okay=False, callback=check_midi_file, help="Write what sounded into a MIDI file."
+        ),
     ] = None,
     decode: Annotated[
         bool, typer.Option("--decode", help="Decode everything anew and tell which bars come out otherwise.")

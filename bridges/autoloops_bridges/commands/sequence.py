@@ -6,6 +6,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from autoloops_bridges.commands import option_types as option
+from autoloops_bridges.commands.words import check_midi_file
 from autoloops_engine.errors import UsageError
 
 if TYPE_CHECKING:
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
 def sequence(
     out: Annotated[
         Path | None,
-        typer.Option(metavar="FILE.mid", dir_okay=False, help="Write the entries there, one after the other."),
+        typer.Option(
+            metavar="FILE.mid",
+            dir_okay=False,
+            callback=check_midi_file,
+            help="Write the entries there, one after the other.",
+        ),
     ] = None,
     entry: Annotated[int | None, typer.Option(min=1, help="This entry alone.")] = None,
     slots: option.SlotsRead = None,

@@ -38,6 +38,8 @@ def slots(
     held = read_slots(existing_slots(file))
     if not held:
         typer.echo("All slots are empty: store something with /al/store/1 while you play.")
+    if held and out is not None:
+        _make_folder(out)
     failed = 0
     for number, parts in sorted(held.items()):
         typer.echo(f"slot {number}: " + ", ".join(f"{part} ({stored.model})" for part, stored in parts.items()))
@@ -51,6 +53,13 @@ def slots(
         raise typer.Exit(1)
 
 
+def _make_folder(folder: Path) -> None:
+    from autoloops_bridges.commands.midifile import written_at
+
+    with written_at(folder):
+        folder.mkdir(parents=True, exist_ok=True)
+
+
 def _write(path: Path, parts: dict[str, Stored], asked_bpm: float | None) -> str:
     from autoloops_bridges.commands.midifile import to_midi, write_atomically
     from autoloops_engine.session.takes import laid_out
@@ -62,7 +71,6 @@ def _write(path: Path, parts: dict[str, Stored], asked_bpm: float | None) -> str
     tempos_bpm = [stored.tempo_bpm for stored in parts.values() if stored.tempo_bpm is not None]
     tempo_bpm = asked_bpm or (tempos_bpm or [DEFAULT_TEMPO_BPM])[-1]
     notes = laid_out(takes, bars)
-    path.parent.mkdir(parents=True, exist_ok=True)
     write_atomically(path, to_midi(notes, {part: take.channel for part, take in takes.items()}, tempo_bpm, bars))
     return f"{path}: {bars} bars, {len(notes)} notes, {tempo_bpm:g} BPM."
 

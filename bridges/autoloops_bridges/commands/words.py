@@ -2,13 +2,16 @@
 
 import math
 from collections.abc import Iterable, Sequence
-from typing import NamedTuple
+from pathlib import Path
+from typing import Final, NamedTuple
 
 import typer
 
 from autoloops_bridges.control.vocabulary import is_part_name
 from autoloops_bridges.midi.latency import MAX_LATENCY_MS, MIN_LATENCY_MS
 from autoloops_bridges.processes.options import Address
+
+MIDI_SUFFIXES: Final = (".mid", ".midi")
 
 
 def read_parts(text: str) -> tuple[str, ...]:
@@ -121,6 +124,19 @@ def check_number(value: float | None) -> float | None:
     if value is not None and not math.isfinite(value):
         raise typer.BadParameter(f"{value} is not a number to play with.")
     return value
+
+
+def check_midi_file(path: Path | None) -> Path | None:
+    """Where a MIDI file is to be written: what is called otherwise is taken for something else by all who open it.
+
+    Raises:
+        typer.BadParameter: the name does not end as that of a MIDI file does.
+    """
+    if path is not None and path.suffix.lower() not in MIDI_SUFFIXES:
+        raise typer.BadParameter(
+            f"What is written is a MIDI file, so {path} has to end in {' or '.join(MIDI_SUFFIXES)}."
+        )
+    return path
 
 
 def repeat_options(words: Sequence[str], options: Sequence[str]) -> list[str]:

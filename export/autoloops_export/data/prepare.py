@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 
 from autoloops_engine.codecs.drums import VOICES
+from autoloops_engine.errors import UsageError
 from autoloops_export.data.ensembles import select_trios
 from autoloops_export.data.melody import transposition_class
 from autoloops_export.data.packs import SPLITS
@@ -46,10 +47,12 @@ def prepare(sources: list[Path], out: Path, role: Role, progress: Progress, work
         workers: Processes that read; 0: one per processor.
 
     Raises:
-        UsageError: a source does not exist or holds no MIDI file.
+        UsageError: a source does not exist or holds no MIDI file, or the folder cannot be made.
     """
     with tempfile.TemporaryDirectory(prefix="autoloops-packs-") as unpacked:
         files = find_files(sources, Path(unpacked), role.test_share)
+        # They may be read for hours: that there is no place for the windows is to be heard before.
+        _make_folder(out)
         results = []
         for result in _read_all(files, role, workers or os.cpu_count() or 1):
             results.append(result)
@@ -78,6 +81,13 @@ def prepare(sources: list[Path], out: Path, role: Role, progress: Progress, work
     )
     save_dataset(out, manifest, chosen.splits)
     return manifest
+
+
+def _make_folder(folder: Path) -> None:
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise UsageError(f"Cannot write {folder} ({error.strerror or error}): choose another place.") from error
 
 
 def _read_all(files: list[SourceFile], role: Role, workers: int) -> Iterator[Any]:

@@ -217,6 +217,18 @@ def test_the_slots_of_a_user_who_has_stored_nothing_yet_are_empty(autoloops: Run
         assert (status, "empty" in said) == (0, True)
 
 
+def test_a_folder_that_cannot_be_made_is_told(autoloops: Run, tmp_path: Path) -> None:
+    joined = performance()
+    played(joined, 4)
+    joined.session.act(Target("store", "", 1), (), joined.now_us)
+    path = kept(joined, tmp_path / "slots.json")
+    status, _, said = autoloops("slots", "--slots", str(path), "--out", str(path / "sub"))
+    assert (status, said) == (
+        1,
+        f"autoloops: Cannot write {path / 'sub'} (Not a directory): choose another place.\n",
+    )
+
+
 @pytest.mark.parametrize("command", ["slots", "sequence", "play"])
 def test_a_file_that_is_no_slots_is_told_and_left_alone(
     autoloops: Run, launched: list[PlayOptions], tmp_path: Path, command: str

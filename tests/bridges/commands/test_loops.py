@@ -10,6 +10,7 @@ from tests.bridges.commands.running import Run
 
 from autoloops_bridges.commands import bundles
 from autoloops_bridges.commands.loops import decode_loop, record
+from autoloops_bridges.commands.words import check_midi_file
 from autoloops_engine.codecs.melody import one_hot
 from autoloops_engine.codecs.midifile import encode_melody, read_midi
 from autoloops_engine.testing import StubDecoder
@@ -106,3 +107,19 @@ def notes_between(path: Path, start_beat: int, end_beat: int) -> list[tuple[int,
         for n in track.notes
         if start_beat * UB_PER_BEAT <= n.start_ub < end_beat * UB_PER_BEAT
     ]
+
+
+@pytest.mark.parametrize("name", ["x.wav", "x.txt", "x", "x.mid.gz"])
+def test_a_midi_file_is_not_written_under_the_name_of_another_kind(
+    autoloops: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, name: str
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    for words in (["render"], ["interpolate", "a.mid", "b.mid"], ["replay"], ["sequence"]):
+        status, _, said = autoloops(*words, "--out", name)
+        assert (status, f"{name} has to end in .mid or .midi" in " ".join(said.split())) == (2, True)
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("name", ["x.mid", "x.MID", "x.midi"])
+def test_a_midi_file_may_end_as_midi_files_do(name: str) -> None:
+    assert check_midi_file(Path(name)) == Path(name)

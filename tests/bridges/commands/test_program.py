@@ -61,6 +61,31 @@ def test_a_missing_extra_is_one_sentence(autoloops: Run, monkeypatch: pytest.Mon
     )
 
 
+@pytest.mark.parametrize(
+    ("error", "said"),
+    [
+        (
+            PermissionError(13, "Permission denied", "/etc/x"),
+            "Cannot use /etc/x (Permission denied): choose another place.",
+        ),
+        (
+            OSError(28, "No space left on device"),
+            "The system refuses to go on (No space left on device): make room, or try again.",
+        ),
+    ],
+)
+def test_what_the_system_refuses_is_one_sentence(
+    autoloops: Run, monkeypatch: pytest.MonkeyPatch, error: OSError, said: str
+) -> None:
+    def register(app: typer.Typer) -> None:
+        @app.command()
+        def train() -> None:
+            raise error
+
+    monkeypatch.setattr(EntryPoint, "load", lambda self: register)
+    assert autoloops("train")[::2] == (1, f"autoloops: {said}\n")
+
+
 def test_a_reader_that_goes_away_makes_no_noise() -> None:
     command = [sys.executable, "-m", "autoloops_bridges", "--help"]
     with subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE) as child:
