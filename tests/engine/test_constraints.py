@@ -25,7 +25,7 @@ from autoloops_engine.session.offline import Performance
 from autoloops_engine.session.rendering import BarRecord, render
 from autoloops_engine.session.settings import PartSetup
 from autoloops_engine.session.settings import Settings as PartSettings
-from autoloops_engine.session.surface import Target
+from autoloops_engine.session.surface import Target, Values
 from autoloops_engine.testing import tiny_manifest
 from autoloops_engine.units import BAR_UB, STEP_UB
 
@@ -209,6 +209,21 @@ def test_frozen_steps_stay_identical_whatever_is_fired(melody: Decoder) -> None:
     assert joined.session.get(Target("freeze", "part")) == frozen
     joined.session.set(Target("freeze", "part"), (0,), joined.now_us)
     assert joined.session.get(Target("freeze", "part")) == (0,)
+
+
+@pytest.mark.parametrize(
+    ("name", "values", "said"),
+    [
+        ("freeze", (33,), "steps from 1 to 32, one or several, or 0 alone"),
+        ("rests", (0, 4), "steps from 1 to 16, one or several, or 0 alone"),
+        ("rests", (4, 17), "steps from 1 to 16, one or several, or 0 alone"),
+        ("corners", (0, 1), "slots from 1 to 64, one or several, or 0 alone"),
+    ],
+)
+def test_what_takes_several_numbers_says_so(melody: Decoder, name: str, values: Values, said: str) -> None:
+    joined = playing(melody, MELODY)
+    with pytest.raises(UsageError, match=said):
+        joined.session.set(Target(name, "part"), values, joined.now_us)
 
 
 def test_freezing_what_has_not_sounded_is_refused(melody: Decoder) -> None:

@@ -226,7 +226,7 @@ def _coerce(argument: Argument, value: object) -> Value:
         return _coerce_bool(argument, value)
     number = _number(argument, value)
     if argument.type is Type.INT and not number.is_integer():
-        raise _RefusedError(f"{argument.name} must be a whole number{_range(argument)}, not {value!r}.")
+        raise _RefusedError(f"{argument.name} must be a whole number{_range(argument)}, not {_shown(value)}.")
     low = -math.inf if argument.low is None else argument.low
     high = math.inf if argument.high is None else argument.high
     if not low <= number <= high:
@@ -282,8 +282,11 @@ def _range(argument: Argument) -> str:
         return ""
     if argument.high is None:
         return f" at or above {argument.low:g}"
-    unit = f" {argument.unit}" if argument.unit else ""
     high = str(MAX_INT) if argument.high == MAX_INT else f"{argument.high:g}"
+    unit = f" {argument.unit}" if argument.unit else ""
+    if argument.unit.startswith("MIDI") or "," in argument.unit:
+        # It says what the number stands for, not what is counted.
+        unit = f" ({argument.unit})"
     return f" between {argument.low:g} and {high}{unit}"
 
 
@@ -291,5 +294,6 @@ def _shown(value: object) -> str:
     """``value`` for a sentence, cut short."""
     if isinstance(value, (bytes, tuple)):
         return "a blob, MIDI packet or time"
-    text = repr(value)
+    # What came as an OSC float has about seven digits: the others were never meant.
+    text = f"{value:.7g}" if isinstance(value, float) else repr(value)
     return text if len(text) <= 40 else text[:37] + "..."

@@ -9,6 +9,7 @@ from autoloops_bridges.midi.names import NONE
 from autoloops_bridges.processes.options import PortPair, assign_channels
 from autoloops_engine.bundle.installed import find_bundle, installed_bundles, split_reference, usual_bundle
 from autoloops_engine.errors import UsageError
+from autoloops_engine.session.membership import name_taken
 from autoloops_engine.session.surface import MIDI_OUT, Surface, Target, Values
 
 ADD: Final = Target("parts/add")
@@ -35,7 +36,8 @@ class NewcomerSurface(Through):
 
         Raises:
             BundleError: there is no such bundle.
-            UsageError: there is no such port, or no bundle is known for the part; or what the surface says.
+            UsageError: the name is taken, there is no such port, or no bundle is known for the part; or what the
+                surface says.
         """
         super().act(target, self._completed(values) if target == ADD else values, now_us)
 
@@ -52,6 +54,8 @@ class NewcomerSurface(Through):
     def _completed(self, values: Values) -> Values:
         """Name, bundle, MIDI channel and port of a part, as they are given, else as the rig file has them."""
         name = str(values[0])
+        if name in self.parts():
+            raise name_taken(name)
         written = self._written().get(name, RigPart())
         bundle = str(values[1]) if len(values) > 1 else written.model
         channel = values[2] if len(values) > 2 else self._channel(name, written.channel)

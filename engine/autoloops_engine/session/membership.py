@@ -41,13 +41,18 @@ def call(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     name, bundle, channel, port = values
     arrival = Arrival(str(name), str(bundle), whole((channel,), 1, MAX_CHANNEL), str(port))
     if arrival.part in stage.parts:
-        raise UsageError(f"There is a part {name} already; remove it first, or take another name.")
+        raise name_taken(arrival.part)
     if arrival.part in stage.awaited:
         raise UsageError(f"The part {name} is being loaded already.")
     if len(stage.parts) + len(stage.awaited) >= MAX_PARTS:
         raise UsageError(f"There are {MAX_PARTS} parts, and more cannot be played; remove one first.")
     stage.awaited.add(arrival.part)
     stage.arrivals.append(arrival)
+
+
+def name_taken(part: str) -> UsageError:
+    """Why nobody else can be called that."""
+    return UsageError(f"There is a part {part} already; remove it first, or take another name.")
 
 
 def join(stage: Stage, setup: PartSetup, now_us: int) -> None:

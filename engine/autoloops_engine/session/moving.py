@@ -18,7 +18,7 @@ from autoloops_engine.session.settings import Launch, Settings
 from autoloops_engine.session.sharing import set_motion
 from autoloops_engine.session.stage import Stage, carried
 from autoloops_engine.session.surface import Target, Values
-from autoloops_engine.session.values import number, whole
+from autoloops_engine.session.values import number, several, whole
 from autoloops_engine.units import BAR_UB, MAX_COORDINATE
 
 MAX_GLIDE_BARS: Final = 256
@@ -48,7 +48,7 @@ def read_corners(stage: Stage, target: Target) -> Values:
 def write_corners(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     """Lay the pad between two or four slots; 0 takes it away."""
     part = stage.part(target.part)
-    numbers = () if values in {(0,), (False,)} else tuple(whole((each,), 1, slots.MAX_SLOTS) for each in values)
+    numbers = several(values, slots.MAX_SLOTS, "slots")
     corners = [slots.stored_settings(stage, part, each).point.z() for each in numbers]
     motion = _motion(stage, part).between(part.settings.point.base, corners)
     _move(stage, part, motion, now_us)

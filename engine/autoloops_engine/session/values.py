@@ -78,15 +78,27 @@ def _with_range(settings: Settings, values: Values) -> Settings:
     return replace(settings, limits=msgspec.structs.replace(settings.limits, low=low, high=high))
 
 
+def several(values: Values, high: int, what: str) -> tuple[int, ...]:
+    """Whole numbers from 1 to ``high``, of what a performer calls ``what``; a single 0 is none.
+
+    Raises:
+        UsageError: one lies outside.
+    """
+    numbers = [round(value) if not isinstance(value, str) and 0 <= value <= high else -1 for value in values]
+    if numbers == [0]:
+        return ()
+    if any(number < 1 for number in numbers):
+        raise UsageError(f"It takes {what} from 1 to {high}, one or several, or 0 alone for none.")
+    return tuple(numbers)
+
+
 def steps_of(values: Values, steps: int) -> frozenset[int]:
     """Steps counted from 1 by performers, counted from 0; a single 0 is none.
 
     Raises:
         UsageError: one lies outside of 1 to ``steps``.
     """
-    if len(values) == 1 and not whole(values, 0, steps):
-        return frozenset()
-    return frozenset(whole((value,), 1, steps) - 1 for value in values)
+    return frozenset(step - 1 for step in several(values, steps, "steps"))
 
 
 def told_steps(steps: Collection[int]) -> Values:

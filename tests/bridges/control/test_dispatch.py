@@ -101,6 +101,14 @@ def test_a_refusal_says_the_range() -> None:
     assert "whole number" in reason("/al/melody/seed", 1.5)
 
 
+def test_a_refusal_tells_numbers_as_they_were_meant_and_what_they_stand_for() -> None:
+    # What a client sends as 3.7 comes as the float32 next to it.
+    assert reason("/al/melody/transpose", 3.700000047683716).endswith("not 3.7.")
+    assert reason("/al/melody/gate", 1.2000000476837158).endswith("not 1.2.")
+    assert reason("/al/melody/channel", 17) == "channel must lie between 1 and 16 (MIDI channel), not 17."
+    assert reason("/al/melody/rests", 17) == "step must lie between 0 and 16 (sixteenths, from 1), not 17."
+
+
 def test_the_number_of_arguments_is_checked() -> None:
     assert "arguments" in reason("/al/tempo", 120, 8, 1)
     assert "missing" in reason("/al/listen")

@@ -41,6 +41,9 @@ def test_a_channel_that_nobody_has_is_taken() -> None:
 @pytest.mark.parametrize(
     ("values", "reason"),
     [
+        # Whatever else is amiss: it is no other bundle that helps.
+        (("melody",), "There is a part melody already"),
+        (("melody", "nowhere"), "There is a part melody already"),
         (("other",), "No bundle is known for the part other"),
         (("other", "nowhere"), "There is no bundle nowhere"),
         (
