@@ -107,6 +107,8 @@ def _compare(path: Path, opened: "Opened") -> None:
     for difference in compared.differences:
         typer.echo(difference)
     typer.echo(f"{compared.bars} bars decoded anew, {len(compared.differences)} came out otherwise.")
+    if compared.missed:
+        typer.echo(f"{compared.missed} more had no decode in time when they were played, and are not compared.")
     if compared.differences:
         raise typer.Exit(1)
 

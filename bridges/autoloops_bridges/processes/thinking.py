@@ -9,7 +9,7 @@ from autoloops_bridges.processes.encoding import Encoded, PhraseEncoder
 from autoloops_bridges.processes.parts import LoadedPart, decode_budget, keep_budget
 from autoloops_bridges.processes.swap import Denied, Granted, ModelLoader, PartLoop, Wish
 from autoloops_bridges.record.archive import recorded
-from autoloops_bridges.record.lines import Done, Joined, Swapped, TakenUp
+from autoloops_bridges.record.lines import Done, Joined, Searched, Swapped, TakenUp
 from autoloops_engine.errors import AutoLoopsError
 from autoloops_engine.inference.levers import Found
 from autoloops_engine.inference.requests import Decoded, Failed
@@ -105,6 +105,7 @@ class Thinking:
             self.budget.wait_behind(answer.longest_us)
             self._session.set_budget(self.budget.total_us)
             self._session.on_found(answer)
+            self._reports.done(Searched(now_us, answer.request.part))
             return
         if isinstance(answer, Decoded):
             self.budget.observe(answer.request.part, answer.decode_us)

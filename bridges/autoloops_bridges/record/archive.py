@@ -13,7 +13,7 @@ from autoloops_bridges.processes.parts import LoadedPart
 from autoloops_bridges.record.lines import VERSION, Control, Done, Line, Opened, RecordedPart, Stocked
 from autoloops_bridges.record.slots_file import SequenceFile, SlotsFile, StoredFile
 from autoloops_bridges.record.writer import RecordWriter, make_room, new_record, sessions_folder
-from autoloops_engine.messages import FromPlayer, Frozen, Sounded, TransportState
+from autoloops_engine.messages import FromPlayer, Frozen, PartGone, Sounded, TransportState
 from autoloops_engine.session.core import Session
 from autoloops_engine.session.slots import Slots
 
@@ -41,6 +41,7 @@ class Archive:
         self._sequence = SequenceFile(Path(options.slots)) if options.slots else None
         self._remarks: list[str] = []
         self._lines: list[Line] = []
+        self._controls: list[Control] = []
         self._writer: RecordWriter | None = None
         if options.record:
             folder = sessions_folder()
@@ -72,19 +73,19 @@ class Archive:
 
     def add(self, done: Done) -> None:
         """Something happened to the session that is no control."""
+        self._take_controls()
         self._lines.append(done)
 
     def heard(self, report: FromPlayer) -> None:
         """The player reported something."""
-        if isinstance(report, (Frozen, Sounded, TransportState)):
+        if isinstance(report, (Frozen, Sounded, TransportState, PartGone)):
+            self._take_controls()
             self._lines.append(report)
 
     def advance(self) -> list[str]:
         """Write what came since the last call, before anybody is answered; what to tell the performer."""
-        self.controls = [
-            Control(at, address_of(target), values) for target, values, at in self._session.take_controls()
-        ]
-        self._lines += self.controls
+        self._take_controls()
+        self.controls, self._controls = self._controls, []
         lines, self._lines = self._lines, []
         if self._writer is not None:
             self._writer.write(lines)
@@ -103,6 +104,13 @@ class Archive:
         for file in (self._slots, self._sequence):
             if file is not None:
                 file.close(_CLOSE_S)
+
+    def _take_controls(self) -> None:
+        """Put what was set and done behind what the session had heard by then."""
+        acted = self._session.take_controls()
+        controls = [Control(at_us, address_of(what), values, budget_us) for what, values, at_us, budget_us in acted]
+        self._controls += controls
+        self._lines += controls
 
 
 def _kept(file: StoredFile[_Kept] | None, changed: _Kept | None) -> list[str]:

@@ -1,4 +1,4 @@
-"""The lines of a session's record: JSON, one for each thing that happened, in order.
+"""The lines of a session's record: JSON, one for each thing that happened, in the session's order.
 
 A record is only ever appended to. A line that was torn by a crash is left out when it is read, and nothing else is
 lost.
@@ -13,7 +13,7 @@ from msgspec import Raw, Struct
 
 from autoloops_bridges.record.excerpt import ends_of
 from autoloops_engine.errors import AutoLoopsError
-from autoloops_engine.messages import Frozen, Heard, Sounded, TransportState
+from autoloops_engine.messages import Frozen, Heard, PartGone, Sounded, TransportState
 from autoloops_engine.player.events import Kind
 from autoloops_engine.session.surface import Values
 from autoloops_engine.time.quantum import When
@@ -66,11 +66,19 @@ class Joined(Struct, frozen=True, tag=True):
 
 
 class Control(Struct, frozen=True, tag=True):
-    """Something was set or done: an address of the vocabulary with its arguments."""
+    """Something was set or done: an address of the vocabulary with its arguments.
+
+    Attributes:
+        at_us: When.
+        address: The address.
+        arguments: Its arguments.
+        budget_us: The decode budget, which says from which launch point on it could be heard; 0: not recorded.
+    """
 
     at_us: int
     address: str
     arguments: Values
+    budget_us: int = 0
 
 
 class Stocked(Struct, frozen=True, tag=True):
@@ -122,9 +130,16 @@ class Swapped(Struct, frozen=True, tag=True):
     budget_us: int
 
 
+class Searched(Struct, frozen=True, tag=True):
+    """What was searched for the attribute faders of a part was found, and heard from the next bar on."""
+
+    at_us: int
+    part: str
+
+
 # What is done to a session, by whomever.
-Done = Resumed | Joined | TakenUp | Swapped | Control
-Line = Opened | Stocked | Done | Sounded | Frozen | TransportState
+Done = Resumed | Joined | TakenUp | Swapped | Searched | Control
+Line = Opened | Stocked | Done | Sounded | Frozen | TransportState | PartGone
 
 _encoder = msgspec.json.Encoder()
 _decoder: msgspec.json.Decoder[Line] = msgspec.json.Decoder(Line)

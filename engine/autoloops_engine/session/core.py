@@ -11,7 +11,7 @@ from typing import Final
 from autoloops_engine.codecs.registry import LoopSteps
 from autoloops_engine.inference.levers import Found, SearchRequest
 from autoloops_engine.inference.requests import Decoded, DecodeRequest, Failed
-from autoloops_engine.messages import FromPlayer, Hello, SetFreezeLead, ToPlayer
+from autoloops_engine.messages import FromPlayer, Hello, SetFreezeLead, ToPlayer, TransportState
 from autoloops_engine.session import controls, later, remembered, reports, takeover, verbs
 from autoloops_engine.session.asking import Asking
 from autoloops_engine.session.ear import Phrase
@@ -21,7 +21,7 @@ from autoloops_engine.session.sharing import swap_model
 from autoloops_engine.session.slots import Slots
 from autoloops_engine.session.stage import FREEZE_LEAD_US, Stage
 from autoloops_engine.session.state import SessionState
-from autoloops_engine.session.surface import Target, Values
+from autoloops_engine.session.surface import Acted, Target, Values
 from autoloops_engine.session.takes import Sequence as Collected
 from autoloops_engine.session.undo import Undo
 
@@ -46,7 +46,7 @@ class Session:
         self._parts = self._stage.parts
         self._asking = Asking(self._stage)
         self._undo = Undo()
-        self._controls: deque[tuple[Target, Values, int]] = deque(maxlen=_CONTROLS_KEPT)
+        self._controls: deque[Acted] = deque(maxlen=_CONTROLS_KEPT)
 
     @property
     def seed(self) -> int:
@@ -57,6 +57,16 @@ class Session:
     def playing(self) -> bool:
         """Whether time runs."""
         return self._stage.playing
+
+    @property
+    def transport(self) -> TransportState:
+        """The transport as the player reported it last."""
+        return self._stage.transport.state
+
+    @property
+    def slots(self) -> Slots:
+        """What the slots hold."""
+        return self._stage.slots
 
     @property
     def misses(self) -> int:
@@ -116,6 +126,11 @@ class Session:
     def take_requests(self, now_us: int) -> list[DecodeRequest]:
         """What to decode since the last call."""
         return self._asking.bars(now_us)
+
+    def splices(self, request: DecodeRequest) -> bool:
+        """Whether a request is for the rest of a bar that is frozen already: nothing else is asked for before."""
+        part = self._parts.get(request.part)
+        return part is not None and part.splices(request.ticket)
 
     def take_searches(self, now_us: int) -> list[SearchRequest]:
         """What to search for since the last call."""
@@ -210,8 +225,8 @@ class Session:
         """
         self._undo.take_up(self._stage, phrase, list(z), now_us)
 
-    def take_controls(self) -> list[tuple[Target, Values, int]]:
-        """What was set and done since the last call, and when; of more than a shell reads in between, the latest."""
+    def take_controls(self) -> list[Acted]:
+        """What was set and done since the last call; of more than a shell reads in between, the latest."""
         controls = list(self._controls)
         self._controls.clear()
         return controls
@@ -306,7 +321,7 @@ class Session:
         before = self._undo.before(self._stage, target, now_us)
         controls.write(self._stage, target, values, now_us)
         self._undo.done(before, target, now_us)
-        self._controls.append((target, values, now_us))
+        self._controls.append(Acted(target, values, now_us, self._stage.budget_us))
 
     def act(self, target: Target, values: Values, now_us: int) -> None:
         """Do what a verb says; see ``Surface``."""
@@ -318,7 +333,7 @@ class Session:
             before = self._undo.before(self._stage, target, now_us)
             verbs.act(self._stage, target, values, now_us)
             self._undo.done(before, target, now_us)
-        self._controls.append((target, values, now_us))
+        self._controls.append(Acted(target, values, now_us, self._stage.budget_us))
 
     def touched(self) -> tuple[Target, ...]:
         """What changed since the last call, for echoes."""

@@ -273,6 +273,10 @@ class PartSession:
         self._asked.keep(ticket, asked)
         return request_for(asked, ticket)
 
+    def splices(self, ticket: int) -> bool:
+        """Whether what was asked for with a ticket replaces the rest of a bar that is frozen."""
+        return self._asked.slot(ticket) is Slot.SPLICE
+
     def answered(self, decoded: Decoded) -> OfferBar | SpliceBar | None:
         """What to send to the player for an answer; None when it comes too late to be of use."""
         asked = self._asked.take(decoded.request.ticket)

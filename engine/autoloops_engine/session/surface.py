@@ -23,6 +23,22 @@ class Target(NamedTuple):
     key: Key = None
 
 
+class Acted(NamedTuple):
+    """Something that was set or done, with what decides where it takes effect.
+
+    Attributes:
+        target: What.
+        values: The arguments.
+        at_us: When.
+        budget_us: The decode budget of that moment: what is launched takes effect where it can still be reached.
+    """
+
+    target: Target
+    values: Values
+    at_us: int
+    budget_us: int
+
+
 class Surface(Protocol):
     """The session as its controllers see it. Thread: the owner's only."""
 

@@ -8,8 +8,9 @@ from autoloops_engine.inference.levers import Levers
 from autoloops_engine.session.loop import Loop
 from autoloops_engine.session.rendering import BarRecord
 
-# Of a part one request runs and one waits; what was replaced while it waited is never answered.
-_ASKED_KEPT: Final = 8
+# Of a part one request runs and one waits; what was replaced while it waited is never answered. Who decodes a record
+# anew answers any of those that may have been heard on stage.
+ASKED_KEPT: Final = 64
 _CHANGES_KEPT: Final = 1_024
 
 
@@ -62,12 +63,17 @@ class AskedBars:
     def keep(self, ticket: int, asked: Asked) -> None:
         """Notes what was asked with a ticket."""
         self._asked[ticket] = asked
-        while len(self._asked) > _ASKED_KEPT:
+        while len(self._asked) > ASKED_KEPT:
             self._asked.popitem(last=False)
 
     def take(self, ticket: int) -> Asked | None:
         """What was asked with a ticket, once; None when it was forgotten."""
         return self._asked.pop(ticket, None)
+
+    def slot(self, ticket: int) -> Slot | None:
+        """What a bar that was asked for is for; None when it was forgotten."""
+        asked = self._asked.get(ticket)
+        return None if asked is None else asked.wanted.slot
 
     def clear(self) -> None:
         """Whatever was asked is of no use any more."""

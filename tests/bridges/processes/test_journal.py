@@ -73,7 +73,7 @@ class Stage:
 
     def answer(self, now_us: int) -> None:
         """What main does before it answers."""
-        controls = [Control(at, address_of(target), values) for target, values, at in self.session.take_controls()]
+        controls = [Control(each.at_us, address_of(each.target), each.values) for each in self.session.take_controls()]
         assert self.keeper.advance(now_us, controls) == ()
 
     def succeeded(self) -> Session:
