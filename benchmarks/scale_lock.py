@@ -21,8 +21,9 @@ from autoloops_engine.bundle.installed import find_bundle
 from autoloops_engine.codecs import melody
 from autoloops_engine.codecs.registry import MELODY
 from autoloops_engine.constraints.bias import FORBIDDEN, bar_bias
-from autoloops_engine.constraints.harmony import SCALES, Harmony
+from autoloops_engine.constraints.harmony import Harmony
 from autoloops_engine.constraints.limits import Limits
+from autoloops_engine.constraints.scales import SCALES
 from autoloops_engine.inference.decoder import DecodedSteps, Decoder, Floats
 from autoloops_engine.inference.onnx_decoder import open_decoder
 from autoloops_engine.inference.requests import Decoded, DecodeRequest, decode

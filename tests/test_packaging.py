@@ -15,6 +15,7 @@ import pytest
 import typer
 
 from autoloops_bridges.cli import build_app
+from autoloops_engine.constraints.scales import SCALES
 
 ROOT: Final = Path(__file__).parents[1]
 TRAINING_STACK: Final = ("torch", "onnx", "onnxscript", "safetensors", "symusic", "tensorboard", "autoloops_export")
@@ -123,6 +124,10 @@ class TestPages:
     def test_the_generated_pages_are_up_to_date(self) -> None:
         pages = runpy.run_path(str(ROOT / "docs/generate.py"))["pages"]()
         assert (ROOT / "docs/osc.md").read_text(encoding="utf-8") == pages["osc.md"], "run make docs"
+
+    def test_the_page_on_playing_names_every_scale(self) -> None:
+        page = (ROOT / "docs/playing.md").read_text(encoding="utf-8")
+        assert [name for name in SCALES if f"`{name}`" not in page] == []
 
     def test_every_command_and_option_is_in_the_reference(self) -> None:
         page = (ROOT / "docs/cli.md").read_text(encoding="utf-8")

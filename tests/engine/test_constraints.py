@@ -11,8 +11,9 @@ from autoloops_engine.codecs import drums
 from autoloops_engine.codecs.melody import FIRST_ONSET, pitch_of
 from autoloops_engine.codecs.registry import DRUMS, MELODY, Codec, LoopSteps
 from autoloops_engine.constraints.bias import bar_bias
-from autoloops_engine.constraints.harmony import SCALES, Harmony
+from autoloops_engine.constraints.harmony import Harmony
 from autoloops_engine.constraints.limits import Limits
+from autoloops_engine.constraints.scales import SCALES
 from autoloops_engine.errors import UsageError
 from autoloops_engine.inference.decoder import Decoder
 from autoloops_engine.inference.onnx_decoder import open_decoder
@@ -119,13 +120,35 @@ def test_notes_on_a_beat_are_of_the_chord_and_those_between_of_chord_or_scale(me
     assert strong
 
 
+@pytest.mark.parametrize("name", SCALES)
+def test_a_scale_is_found_however_it_is_spelt(name: str) -> None:
+    for root, spelt in (("f#", "F#"), ("b", "B"), ("bb", "Bb"), ("a", "A"), ("ab", "aB")):
+        wanted = Harmony().with_scale(f"{root} {name}")
+        assert wanted.scale == f"{root} {name}"
+        for words in (
+            f"{spelt} {name.title()}",
+            f"{spelt}{name}",
+            f"{spelt} {name.replace('-', ' ')}",
+            f"{name} {root}",
+        ):
+            assert Harmony().with_scale(words) == wanted
+
+
+def test_chords_are_read_as_players_write_them() -> None:
+    for written, plain in (("E-7", "Em7"), ("Bb-7b5", "Bbm7b5"), ("F#-", "F#m"), ("E-7/G", "Em7/G"), ("C7-5", "C7b5")):
+        assert Harmony().with_chords(written).bar(0) == Harmony().with_chords(plain).bar(0)
+    again, spelt = Harmony().with_chords("Am7 D7 | % | % | G"), Harmony().with_chords("Am7 D7 | Am7 D7 | Am7 D7 | G")
+    assert [again.bar(at) for at in range(5)] == [spelt.bar(at) for at in range(5)]
+    assert again.chords == "Am7 D7 | % | % | G"
+
+
 @pytest.mark.parametrize("words", ["x minor", "a", "minor", "a blue", "a minor minor", ""])
 def test_a_scale_that_is_none_is_refused(words: str) -> None:
     with pytest.raises(UsageError, match="A scale is a root and a name"):
         Harmony().with_scale(words)
 
 
-@pytest.mark.parametrize("text", ["Am7 | Qx", "", "|", "Am7 || Dm", "C " * 300])
+@pytest.mark.parametrize("text", ["Am7 | Qx", "", "|", "% | Am7", "Am7 | % Dm7", "Am7 || Dm", "C " * 300])
 def test_chords_that_cannot_be_read_are_refused_and_leave_the_harmony_as_it_was(text: str) -> None:
     harmony = Harmony().with_chords("Am7")
     with pytest.raises(UsageError):

@@ -4,6 +4,7 @@ import math
 import os
 import time
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Annotated, Final
 
 import typer
@@ -16,6 +17,8 @@ from autoloops_engine.errors import AutoLoopsError
 
 PATIENCE_S: Final = 1.0
 QUIET_S: Final = 0.05
+# The engine sees the same files.
+_HERE: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
 Value = int | float | str
 
@@ -34,6 +37,8 @@ def send(
     if not address.startswith("/"):
         raise typer.BadParameter(f"An OSC address starts with a slash, unlike {address!r}.", param_hint="ADDRESS")
     values = [parse_value(word) for word in arguments or ()]
+    if osc_host in _HERE and address.endswith("/load"):
+        values = [_whole_path(value) for value in values]
     refusals = []
     for name, answer in converse(osc_host, osc_port, address, values):
         if name == "/al/error":
@@ -42,6 +47,11 @@ def send(
             typer.echo(" ".join([name, *(show_value(value) for value in answer)]))
     if refusals:
         raise AutoLoopsError(f"{address}: {'; '.join(refusals)}")
+
+
+def _whole_path(value: Value) -> Value:
+    """The name of a file in this folder as the engine finds it, which was started in another; else what it was."""
+    return str(Path(value).absolute()) if isinstance(value, str) and Path(value).is_file() else value
 
 
 def parse_value(word: str) -> Value:

@@ -81,7 +81,9 @@ PLAYING: Final = (
     ),
     verb(
         "/al/PART/load",
-        "Take up the first loop of a MIDI file. With an amount below 1 the loop goes only so far towards it.",
+        "Take up the first loop of a MIDI file. A path that does not begin at the root is looked for in the folder "
+        "where AutoLoops was started (`autoloops send` means its own). With an amount below 1 the loop goes only so "
+        "far towards it.",
         Argument("path", Type.STRING),
         Argument("amount", Type.FLOAT, 0, 1, "", 1.0, optional=True),
         PART_WHEN,

@@ -40,8 +40,13 @@ def reference_markdown() -> str:
 
 def _table(rows: list[Row]) -> str:
     lines = ["| address | arguments | meaning |", "|--|--|--|"]
-    lines.extend(f"| `{row.template}` | {_arguments(row)} | {row.help} |" for row in rows)
+    lines.extend(f"| `{row.template}` | {_arguments(row)} | {_in_cell(row.help)} |" for row in rows)
     return "\n".join(lines) + "\n"
+
+
+def _in_cell(text: str) -> str:
+    """A bar line would end the cell, in code too."""
+    return text.replace("|", r"\|")
 
 
 def _arguments(row: Row) -> str:

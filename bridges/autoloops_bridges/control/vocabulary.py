@@ -10,6 +10,7 @@ from typing import Final
 
 from autoloops_bridges.control.playing import COLLECTING, PLAYING
 from autoloops_bridges.control.rows import PART_WHEN, WHEN, Argument, Direction, Kind, Row, Type, stream, value, verb
+from autoloops_engine.constraints.scales import SCALES
 from autoloops_engine.time.gearing import MULTIPLES
 from autoloops_engine.time.swing import MOST_PERCENT, STRAIGHT_PERCENT
 from autoloops_engine.units import (
@@ -159,13 +160,14 @@ _WHOLE: Final = (
         "/al/scale",
         Argument("words", Type.STRING, default="off", many=True),
         "Scale lock: a root and a name, as in `a minor` or `F# dorian`, or `off`. Every note of melody and bass is "
-        "chosen from it by the model itself.",
+        f"chosen from it by the model itself. The names: {', '.join(f'`{name}`' for name in SCALES)}.",
     ),
     value(
         "/al/chords",
         Argument("words", Type.STRING, default="off", many=True),
-        "Chord progression, as in `Am7 | Dm7 G7`, or `off`: chords of a bar share it evenly, and it begins again when "
-        "it is through. Notes on a beat are chord tones; those between may be of the scale too, if one is set.",
+        "Chord progression, as in `Am7 | Dm7 G7`, or `off`: chords of a bar share it evenly, `%` alone is the bar "
+        "before again, `N.C.` no chord, and it begins again when it is through. Notes on a beat are chord tones; those "
+        "between may be of the scale too, if one is set.",
     ),
     value(
         "/al/sync/multiple",

@@ -1,35 +1,26 @@
 """Scales and chord progressions: which pitch classes a note may begin on, step by step of the song."""
 
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Final
 
 from pychord import Chord
 
+from autoloops_engine.constraints.scales import SCALES
 from autoloops_engine.errors import UsageError
 from autoloops_engine.units import STEPS_PER_BAR, STEPS_PER_BEAT
 
 OFF: Final = "off"
 NO_CHORD: Final = "n.c."
+AGAIN: Final = "%"
 MAX_CHORDS: Final = 256
-# Degrees in semitones above the root.
-SCALES: Final[dict[str, tuple[int, ...]]] = {
-    "major": (0, 2, 4, 5, 7, 9, 11),
-    "minor": (0, 2, 3, 5, 7, 8, 10),
-    "dorian": (0, 2, 3, 5, 7, 9, 10),
-    "phrygian": (0, 1, 3, 5, 7, 8, 10),
-    "lydian": (0, 2, 4, 6, 7, 9, 11),
-    "mixolydian": (0, 2, 4, 5, 7, 9, 10),
-    "locrian": (0, 1, 3, 5, 6, 8, 10),
-    "harmonic-minor": (0, 2, 3, 5, 7, 8, 11),
-    "melodic-minor": (0, 2, 3, 5, 7, 9, 11),
-    "pentatonic": (0, 2, 4, 7, 9),
-    "minor-pentatonic": (0, 3, 5, 7, 10),
-    "blues": (0, 3, 5, 6, 7, 10),
-    "whole-tone": (0, 2, 4, 6, 8, 10),
-}
 _NATURALS: Final = {"c": 0, "d": 2, "e": 4, "f": 5, "g": 7, "a": 9, "b": 11}
 _SHIFTS: Final = {"": 0, "#": 1, "b": -1}
+# Blanks and hyphens are left out, for nobody knows where they belong.
+_SPELT: Final = {name.replace("-", ""): name for name in SCALES}
+# A minor chord as players write it: E-7 for Em7.
+_MINUS: Final = re.compile(r"^([A-G][#b]?)-")
 
 PitchClasses = frozenset[int]
 
@@ -41,7 +32,7 @@ class Harmony:
     Attributes:
         scale: Root and name, as ``a minor``; ``off``: any pitch.
         chords: One word a chord, bars parted by ``|``; ``off``: none. A bar is shared out evenly among its chords, and
-            the progression begins again when it is through.
+            the progression begins again when it is through. A bar that is ``%`` is the one before again.
     """
 
     scale: str = OFF
@@ -54,7 +45,7 @@ class Harmony:
         return self._scale is not None or bool(self._bars)
 
     def with_scale(self, words: str) -> "Harmony":
-        """Another scale: a root and a name in any order, as ``F# dorian``, or ``off``.
+        """Another scale: a root and a name in any order, as ``F# dorian`` or ``F#Dorian``, or ``off``.
 
         Raises:
             UsageError: there is no such scale.
@@ -68,7 +59,7 @@ class Harmony:
         """Another progression, as ``Am7 | Dm7 G7``, where ``N.C.`` is no chord; or ``off``.
 
         Raises:
-            UsageError: a chord cannot be read.
+            UsageError: a chord cannot be read, or the first bar is to be one before.
         """
         if text.strip().lower() == OFF:
             return Harmony(self.scale, OFF, self._scale, ())
@@ -76,7 +67,7 @@ class Harmony:
         if not all(bars) or sum(map(len, bars)) > MAX_CHORDS:
             raise UsageError(f"Chords are words in bars parted by |, as in Am7 | Dm7 G7, at most {MAX_CHORDS} of them.")
         written = " | ".join(" ".join(bar) for bar in bars)
-        return Harmony(self.scale, written, self._scale, tuple(tuple(map(_chord, bar)) for bar in bars))
+        return Harmony(self.scale, written, self._scale, _progression(bars))
 
     def bar(self, song_bar: int) -> tuple[PitchClasses | None, ...]:
         """For each of the sixteen steps of a song bar, the pitch classes that may begin there; None: all.
@@ -99,12 +90,13 @@ FREE: Final = Harmony()
 
 
 def _scale(words: str) -> tuple[str, str, PitchClasses]:
-    given = words.lower().split()
-    names = [word for word in given if word in SCALES]
-    roots = [word for word in given if word not in SCALES]
-    if len(names) != 1 or len(roots) != 1 or (root := _pitch_class(roots[0])) is None:
-        raise UsageError(f"A scale is a root and a name, as in a minor, or off; the names are: {', '.join(SCALES)}.")
-    return roots[0], names[0], frozenset((root + degree) % 12 for degree in SCALES[names[0]])
+    text = re.sub(r"[\s-]", "", words.lower())
+    for at in (1, 2):
+        for word, rest in ((text[:at], text[at:]), (text[-at:], text[:-at])):
+            root, name = _pitch_class(word), _SPELT.get(rest)
+            if root is not None and name is not None:
+                return word, name, frozenset((root + degree) % 12 for degree in SCALES[name])
+    raise UsageError(f"A scale is a root and a name, as in a minor, or off; the names are: {', '.join(SCALES)}.")
 
 
 def _pitch_class(word: str) -> int | None:
@@ -112,12 +104,24 @@ def _pitch_class(word: str) -> int | None:
     return None if natural is None or shift is None else (natural + shift) % 12
 
 
+def _progression(bars: Sequence[Sequence[str]]) -> tuple[tuple[PitchClasses | None, ...], ...]:
+    played: list[tuple[PitchClasses | None, ...]] = []
+    for bar in bars:
+        if list(bar) != [AGAIN]:
+            played.append(tuple(map(_chord, bar)))
+        elif played:
+            played.append(played[-1])
+        else:
+            raise UsageError(f"There is no bar before the first one that {AGAIN} could stand for: write its chords.")
+    return tuple(played)
+
+
 def _chord(word: str) -> PitchClasses | None:
     if word.lower() == NO_CHORD:
         return None
     try:
-        tones: Sequence[int] = Chord(word).components(visible=False)
+        tones: Sequence[int] = Chord(_MINUS.sub(r"\1m", word)).components(visible=False)
     except Exception as error:
         # Whatever a library makes of what somebody typed.
-        raise UsageError(f"The chord {word} cannot be read; write it as in Am7, F#m7b5, C/E or N.C.") from error
+        raise UsageError(f"The chord {word} cannot be read; write it as in Am7, F#m7b5, E-7, C/E or N.C.") from error
     return frozenset(tone % 12 for tone in tones)

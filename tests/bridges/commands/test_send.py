@@ -3,6 +3,7 @@
 import socket
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 from tests.bridges.commands.running import Run
@@ -58,6 +59,22 @@ def engine() -> Iterator[Engine]:
 
 def test_prints_the_answer_to_a_question(autoloops: Run, engine: Engine) -> None:
     assert autoloops("send", "/al/tempo", "--osc-port", engine.port) == (0, "/al/tempo 120.5\n", "")
+
+
+def test_a_file_that_is_to_be_loaded_is_the_one_in_this_folder(
+    autoloops: Run, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "tune.mid").touch()
+    for words in (
+        ["/al/melody/load", "tune.mid", "0.5"],
+        ["/al/melody/load", "elsewhere.mid"],
+        ["/al/ear", "tune.mid"],
+    ):
+        assert autoloops("send", *words, "--osc-port", engine.port)[0] == 0
+    said = [message.arguments for message in engine.heard]
+    # What is not here may be where the engine was started.
+    assert said == [(str(tmp_path / "tune.mid"), 0.5), ("elsewhere.mid",), ("tune.mid",)]
 
 
 def test_keeps_the_types_of_its_arguments(autoloops: Run, engine: Engine) -> None:

@@ -1,6 +1,7 @@
 """The table and its dispatch: every address understood, every bad argument refused with a reason."""
 
 import math
+import re
 import string
 
 import pytest
@@ -208,3 +209,5 @@ def test_the_reference_page_has_every_line_of_the_table_once() -> None:
     for row in TABLE:
         assert page.count(f"| `{row.template}` |") == 1
     assert "20 to 999 BPM" in page
+    for line in page.splitlines():
+        assert not line.startswith("| `/al") or len(re.findall(r"(?<!\\)\|", line)) == 4
