@@ -1,6 +1,7 @@
 """The doctor finds each staged fault, says what to do, and lets a healthy machine go."""
 
 import json
+import re
 import shutil
 import socket
 import subprocess
@@ -23,6 +24,7 @@ from autoloops_bridges.processes.launcher import bind_osc
 from autoloops_bridges.processes.realtime import RealTime
 from autoloops_engine.bundle.installed import installed_bundles
 from autoloops_engine.bundle.load import load_bundle
+from autoloops_engine.bundle.reference import look_up
 from autoloops_engine.errors import PortError
 from autoloops_engine.messages import MidiIn
 from autoloops_engine.player.events import Event, Kind
@@ -53,6 +55,7 @@ def healthy(tmp_path: Path) -> Probes:
         wakeups=lambda: summary("", [40] * 99 + [90]),
         bundles=lambda: {"tiny": tmp_path},
         load_bundle=lambda path: tiny_manifest(),
+        look_up=look_up,
         bind=free,
         answers=lambda host, port: False,
         folders={"log": tmp_path / "log"},
@@ -61,8 +64,10 @@ def healthy(tmp_path: Path) -> Probes:
     )
 
 
-def examined(probes: Probes, port: int = PORT, rig_path: Path | None = None) -> list[Finding]:
-    return examine(probes, HOST, port, rig_path=rig_path, parts=("melody",))
+def examined(
+    probes: Probes, port: int = PORT, rig_path: Path | None = None, parts: tuple[str, ...] = ("melody",)
+) -> list[Finding]:
+    return examine(probes, HOST, port, rig_path=rig_path, parts=parts)
 
 
 def the_one(findings: Sequence[Finding], verdict: Verdict) -> Finding:
@@ -222,6 +227,53 @@ def test_finds_a_bad_rig_file(tmp_path: Path, content: bytes | None, says: str) 
     found = the_one(examined(healthy(tmp_path), rig_path=path), Verdict.FAIL)
     assert found.name == "rig rig.toml"
     assert says in found.says
+
+
+LATER = """
+[parts.melody]
+[parts.lead]
+model = "nosuch"
+waits = true
+[parts.bass]
+model = "trio-16bar#organ"
+[set]
+"/al/chords" = "Hm7"
+"/al/melody/model" = "nosuch"
+"/al/melody/knob/77" = 0.5
+[[map]]
+source = "note"
+number = 3
+target = "/al/melody/slot/99"
+[[map]]
+source = "cc"
+number = 1
+target = "/al/melody/knob/77"
+"""
+
+
+def test_what_shows_only_when_a_rig_file_meets_its_parts_is_found_before(tmp_path: Path) -> None:
+    path = tmp_path / "rig.toml"
+    path.write_text(LATER)
+    says = the_one(examined(healthy(tmp_path), rig_path=path, parts=()), Verdict.FAIL).says
+    expected = {
+        4: "There is no bundle nosuch",
+        7: "The model trio-16bar has no output organ",
+        9: "/al/chords cannot be set: The chord Hm7 cannot be read",
+        10: "/al/melody/model cannot be set: There is no bundle nosuch",
+        11: "/al/melody/knob/77 cannot be set: The model has knobs 1 to 30, not 77.",
+        15: "there is no /al/melody/slot/99: Slots are numbered from 1 to 64",
+        19: "nothing has /al/melody/knob/77 at present: The model has knobs 1 to 30, not 77.",
+    }
+    assert [int(line) for line in re.findall(r"Line (\d+):", says)] == list(expected)
+    for line, sentence in expected.items():
+        assert f"Line {line}: {sentence}" in says
+
+
+def test_a_control_for_what_another_model_may_have_is_no_failure(tmp_path: Path) -> None:
+    path = tmp_path / "rig.toml"
+    path.write_text('[[map]]\nsource = "cc"\ntarget = "/al/melody/attr/densit"\n')
+    found = the_one(examined(healthy(tmp_path), rig_path=path), Verdict.WARN)
+    assert "Line 3: nothing has /al/melody/attr/densit at present" in found.says
 
 
 def test_a_good_rig_file_is_fine(tmp_path: Path) -> None:

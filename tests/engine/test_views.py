@@ -9,13 +9,14 @@ import pytest
 
 from autoloops_engine.bundle.load import load_bundle
 from autoloops_engine.bundle.manifest import Attribute, Manifest, Output, bar_graph
+from autoloops_engine.bundle.reference import output_named
 from autoloops_engine.bundle.shapes import misfit
 from autoloops_engine.bundle.write import write_bundle
 from autoloops_engine.codecs.registry import DRUMS, MELODY
 from autoloops_engine.errors import BundleError
 from autoloops_engine.inference.decoder import Floats
 from autoloops_engine.inference.requests import DecodeRequest, decode, encode
-from autoloops_engine.inference.views import join_features, manifest_of, output_for, output_named, views_of
+from autoloops_engine.inference.views import join_features, manifest_of, output_for, views_of
 from autoloops_engine.testing import StubDecoder, TrioStub, tiny_manifest, tiny_trio_manifest
 
 PARTS = ("melody", "bass", "drums")

@@ -5,7 +5,6 @@ from typing import TYPE_CHECKING, Annotated, Final
 
 import typer
 
-from autoloops_bridges.commands.bundles import USUAL_PARTS
 from autoloops_bridges.commands.words import read_parts
 from autoloops_bridges.midi.apis import MidiApi
 from autoloops_bridges.processes.options import DEFAULT_OSC_PORT
@@ -26,7 +25,9 @@ def doctor(
     rig: Annotated[
         Path | None, typer.Option("--rig", "--map", metavar="FILE", help="Also check this rig file.")
     ] = None,
-    parts: Annotated[str, typer.Option(help="The parts that it may speak of.")] = ",".join(USUAL_PARTS),
+    parts: Annotated[
+        str, typer.Option(help="The parts that play with it. [default: those that it names, else the usual ones]")
+    ] = "",
     as_json: Annotated[bool, typer.Option("--json", help="Print JSON.")] = False,
 ) -> None:
     """Look for what could go wrong on stage; takes about three seconds.
@@ -34,7 +35,7 @@ def doctor(
     Each finding is ok, a warning (it plays, less well than it could) or a failure, with what to do about it.
     Exit status 0 when nothing failed, 1 otherwise.
     """
-    names = read_parts(parts)
+    names = read_parts(parts) if parts else ()
 
     from autoloops_bridges.doctor.checks import examine
     from autoloops_bridges.doctor.finding import exit_status

@@ -13,7 +13,8 @@ from autoloops_bridges.control.rig_file import read_rig
 from autoloops_bridges.midi.latency import kept_latencies
 from autoloops_bridges.processes.options import PlayOptions, PortPair
 from autoloops_bridges.processes.sources import check_source
-from autoloops_engine.bundle.installed import find_bundle, installed_bundles, split_reference, usual_bundle
+from autoloops_engine.bundle.installed import installed_bundles, usual_bundle
+from autoloops_engine.bundle.reference import look_up
 from autoloops_engine.errors import BundleError, PortError
 
 # Options that a rig file may give as well, beside ``sync``.
@@ -96,7 +97,7 @@ def read_rig_options(path: Path, parts: tuple[str, ...], asked_models: Collectio
     for name, part in rig.parts.items():
         if part.model and name not in asked_models:
             try:
-                find_bundle(split_reference(part.model)[0])
+                look_up(part.model)
             except BundleError as error:
                 remarks.append(f"{path.name}: Line {part.line}: {error}")
             else:

@@ -96,6 +96,7 @@ def entry_of(table: TomlTable, raw: object, known: Known, router: Router) -> Map
         _button(table, written, row),
         _light(table, written, row, known, router),
         table.first_line,
+        table.line_of("target"),
     )
 
 

@@ -4,7 +4,7 @@ Each entry leads from one source to one address of the vocabulary; several entri
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import Final
 
 from autoloops_bridges.control.alike import alike
@@ -73,6 +73,7 @@ class MapEntry:
             empty: it follows the control.
         light: Where its state is shown.
         line: Of the rig file; 0: none.
+        target_line: Where in the rig file the target stands; 0: nowhere.
     """
 
     source: Source
@@ -88,6 +89,7 @@ class MapEntry:
     button: str = ""
     light: Light | None = None
     line: int = 0
+    target_line: int = field(default=0, compare=False)
 
     def matches(self, event: ControlEvent) -> bool:
         """Whether ``event`` comes from the source of this entry."""

@@ -34,7 +34,7 @@ class RigPart(NamedTuple):
         output: The port of the rig that it plays to; empty: the one of ``--midi-out``.
         waits: It joins in when ``/al/parts/add`` says so, and not at the start.
         drum_map: Pairs of the note of a General MIDI drum and the note that stands for it at that port.
-        line: Of the file.
+        line: Where the file names its model, else where its table begins.
     """
 
     model: str = ""
@@ -43,6 +43,18 @@ class RigPart(NamedTuple):
     waits: bool = False
     drum_map: tuple[tuple[int, int], ...] = ()
     line: int = 0
+
+
+class RigValue(NamedTuple):
+    """A value to be set before the start, or when its part joins in.
+
+    Attributes:
+        command: What sets it.
+        line: Of the file.
+    """
+
+    command: Command
+    line: int
 
 
 class Rig(NamedTuple):
@@ -77,7 +89,7 @@ class Rig(NamedTuple):
     midi_api: MidiApi | None = None
     clock_out: tuple[str, ...] | None = None
     latencies_ms: dict[str, float] = {}  # noqa: RUF012 - replaced, never changed
-    values: tuple[Command, ...] = ()
+    values: tuple[RigValue, ...] = ()
     entries: tuple[MapEntry, ...] = ()
     presets: tuple[MapEntry, ...] = ()
     defaults: bool = True

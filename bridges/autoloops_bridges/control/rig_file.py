@@ -8,7 +8,7 @@ import msgspec
 from autoloops_bridges.control.dispatch import Action, Command, Refusal, Router
 from autoloops_bridges.control.map_table import Channel, Known, entry_of, target_of
 from autoloops_bridges.control.mapping import MapEntry
-from autoloops_bridges.control.rig import Rig, RigPart, RigPort
+from autoloops_bridges.control.rig import Rig, RigPart, RigPort, RigValue
 from autoloops_bridges.control.takeover import Takeover
 from autoloops_bridges.control.toml_tables import BadTableError, TomlTable, tables
 from autoloops_bridges.control.vocabulary import MAX_INT, is_part_name
@@ -104,7 +104,7 @@ class _Reader:
             midi_api=head.midi_api,
             clock_out=head.clock_out,
             latencies_ms=dict(head.latency),
-            values=tuple(value for value in values if self._plays(value.target)),
+            values=tuple(value for value in values if self._plays(value.command.target)),
             entries=tuple(entry for entry in entries if self._leads_somewhere(entry)),
             presets=tuple(entry for entry in presets if self._leads_somewhere(entry)),
             defaults=head.defaults,
@@ -180,19 +180,19 @@ class _Reader:
         if unknown:
             raise table.bad(f"there is no drum {unknown[0]!r}; there are {', '.join(DRUMS)}", "drum_map")
         drum_map = tuple((DRUMS[drum], note) for drum, note in written.drum_map.items())
-        return name, RigPart(written.model, written.channel, output, written.waits, drum_map, table.first_line)
+        return name, RigPart(written.model, written.channel, output, written.waits, drum_map, table.line_of("model"))
 
-    def _values(self, table: TomlTable, parts: Collection[str] | None) -> list[Command]:
-        commands = []
+    def _values(self, table: TomlTable, parts: Collection[str] | None) -> list[RigValue]:
+        found = []
         values = table.parse()[VALUES]
         if not isinstance(values, dict):
             raise table.bad(f"its header is [{VALUES}]")
         for address, raw in values.items():
             try:
-                commands.append(self._value(table, address, raw, parts))
+                found.append(RigValue(self._value(table, address, raw, parts), table.line_of(address)))
             except BadTableError as bad:
                 self._problems.append((bad.line, str(bad).rstrip(".")))
-        return commands
+        return found
 
     def _value(self, table: TomlTable, address: str, raw: object, parts: Collection[str] | None) -> Command:
         target_of(table, address, address, parts, self._router)

@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Final
 
 from autoloops_bridges.bench.wakeups import Wakeups
-from autoloops_bridges.control.preset_files import preset_text
-from autoloops_bridges.control.rig_file import read_rig
 from autoloops_bridges.doctor.clocks import check_latencies, check_midi_clock
 from autoloops_bridges.doctor.finding import Finding, fail, ok, warn
 from autoloops_bridges.doctor.probes import Probes
+from autoloops_bridges.doctor.rigs import check_rig
 from autoloops_bridges.doctor.sync import check_link, check_transport
 from autoloops_bridges.midi.apis import JACK, api_title, rtmidi_missing
 from autoloops_bridges.midi.ports import PortList
@@ -159,22 +158,6 @@ def check_folders(probes: Probes) -> list[Finding]:
     return findings
 
 
-def check_rig(probes: Probes, path: Path, parts: Collection[str]) -> Finding:
-    """A rig file can be read and says what can be done."""
-    name = f"rig {path.name}"
-    try:
-        found = read_rig(probes.read_text(path), parts or None, preset_text)
-    except (OSError, UnicodeDecodeError) as error:
-        return fail(
-            name, f"{path} cannot be read ({_short(error)}).", "Check its name, its rights and that it is UTF-8."
-        )
-    if found.problems:
-        todo = "Correct these lines; the rest works."
-        return fail(name, " ".join(found.problems), todo)
-    count = len(found.entries)
-    return ok(name, f"{count} {'entry' if count == 1 else 'entries'}.")
-
-
 def check_training(probes: Probes) -> Finding:
     """Whether models can be trained here."""
     torch = probes.version("torch")
@@ -194,7 +177,7 @@ def examine(
         host: Address of OSC.
         port: UDP port of OSC.
         rig_path: A rig file to check too.
-        parts: The parts that it may speak of.
+        parts: The parts that play; empty: those of the rig file, else the usual ones.
     """
     listed = probes.list_ports()
     findings = [check_python(probes), check_onnxruntime(probes), check_rtmidi(probes)]

@@ -24,6 +24,7 @@ from autoloops_bridges.processes.realtime import RealTime, claim_realtime
 from autoloops_engine.bundle.installed import installed_bundles
 from autoloops_engine.bundle.load import load_bundle
 from autoloops_engine.bundle.manifest import Manifest
+from autoloops_engine.bundle.reference import Referenced, look_up
 from autoloops_engine.errors import PortError
 from autoloops_engine.sync.jack import JackState
 from autoloops_engine.sync.link import LinkState
@@ -49,6 +50,7 @@ class Probes:
         wakeups: Measures how late the player would be woken; raises OSError.
         bundles: Installed bundles by name.
         load_bundle: Loads and checks one; raises BundleError.
+        look_up: Answers what a name or path of a bundle means; raises BundleError.
         bind: Tries an OSC address; raises PortError.
         answers: Whether AutoLoops answers at an OSC address.
         folders: What is kept where.
@@ -69,6 +71,7 @@ class Probes:
     wakeups: Callable[[], Wakeups]
     bundles: Callable[[], Mapping[str, Path]]
     load_bundle: Callable[[Path], Manifest]
+    look_up: Callable[[str], Referenced]
     bind: Callable[[str, int], None]
     answers: Callable[[str, int], bool]
     folders: Mapping[str, Path]
@@ -92,6 +95,7 @@ def this_machine() -> Probes:
         wakeups=lambda: measure(CLOCK_S),
         bundles=installed_bundles,
         load_bundle=lambda path: load_bundle(path).manifest,
+        look_up=look_up,
         bind=lambda host, port: bind_osc(host, port).close(),
         answers=_answers,
         folders={

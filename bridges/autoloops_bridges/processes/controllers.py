@@ -8,11 +8,12 @@ from pathlib import Path
 from typing import Final
 
 from autoloops_bridges.control.console import learns
-from autoloops_bridges.control.dispatch import Action, Command
+from autoloops_bridges.control.dispatch import Action
 from autoloops_bridges.control.feedback import Feedback
 from autoloops_bridges.control.learn import Learner, State, Status
 from autoloops_bridges.control.mapping import MapEntry, MidiMap, default_entries
 from autoloops_bridges.control.rig import RigPart
+from autoloops_bridges.control.rig_trial import Snag, led_nowhere, set_values
 from autoloops_bridges.midi.controls import ControlDecoder
 from autoloops_bridges.midi.parse import ControlEvent, Source
 from autoloops_bridges.processes.options import PlayOptions
@@ -90,23 +91,27 @@ class Controllers:
         """Go on with the mapping of a main process that died."""
         self._rig.use(rig)
 
-    def set_up(self, now_us: int) -> None:
-        """Set what the rig file wants set before the start."""
-        self.remarks = (*self.remarks, *self._set(self._rig.rig.values, now_us))
+    def set_up(self, now_us: int, *, anew: bool = True) -> None:
+        """Set what the rig file wants set before the start, and see where its controls lead.
+
+        Args:
+            now_us: The present time.
+            anew: A session begins; one that is gone on with has its values.
+        """
+        rig = self._rig.rig
+        snags = set_values(rig.values, self._surface, now_us) if anew else []
+        self.remarks = (*self.remarks, *self._told([*snags, *led_nowhere(rig.entries, self._surface)]))
 
     def joined(self, part: str, now_us: int) -> list[str]:
-        """Set what the rig file wants set of a part that joined in; a sentence for each thing that cannot be."""
+        """Set what the rig file wants set of a part that joined in; a sentence for each thing that it has not."""
         self._take_parts(self._surface.parts())
-        return self._set([command for command in self._rig.rig.values if command.target.part == part], now_us)
+        rig, own = self._rig.rig, f"/al/{part}/"
+        values = [value for value in rig.values if value.command.target.part == part]
+        entries = [entry for entry in rig.entries if entry.target.startswith(own)]
+        return self._told([*set_values(values, self._surface, now_us), *led_nowhere(entries, self._surface)])
 
-    def _set(self, commands: Iterable[Command], now_us: int) -> list[str]:
-        remarks = []
-        for command in commands:
-            try:
-                self._surface.set(command.target, command.values, now_us)
-            except AutoLoopsError as error:
-                remarks.append(f"{self._name}: {command.row.template} cannot be set: {error}")
-        return remarks
+    def _told(self, snags: Iterable[Snag]) -> list[str]:
+        return [f"{self._name}: {snag}" for snag in sorted(snags)]
 
     def receive(self, came: MidiIn, now_us: int) -> None:
         """Do what a MIDI message asks for."""

@@ -210,8 +210,8 @@ class MainProcess:
     def _begin(self) -> bool:
         """Set what is to be set before the first bar; whether music is to begin by itself."""
         resumed = resume(self._session, self._options, self._thinking.parts, monotonic_us())
+        self._controllers.set_up(monotonic_us(), anew=resumed is None)
         if resumed is None:
-            self._controllers.set_up(monotonic_us())
             return True
         for remark in resumed.remarks:
             self._view.line(remark)

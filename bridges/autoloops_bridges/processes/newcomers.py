@@ -7,7 +7,8 @@ from autoloops_bridges.control.rig import RigPart
 from autoloops_bridges.control.through import Through
 from autoloops_bridges.midi.names import NONE
 from autoloops_bridges.processes.options import PortPair, assign_channels
-from autoloops_engine.bundle.installed import find_bundle, installed_bundles, split_reference, usual_bundle
+from autoloops_engine.bundle.installed import installed_bundles, usual_bundle
+from autoloops_engine.bundle.reference import look_up
 from autoloops_engine.errors import UsageError
 from autoloops_engine.session.membership import name_taken
 from autoloops_engine.session.surface import MIDI_OUT, Surface, Target, Values
@@ -18,7 +19,7 @@ ADD: Final = Target("parts/add")
 class NewcomerSurface(Through):
     """Hands everything on to ``surface``, who is to join in with all that has to be known, a port only if there is one.
 
-    Thread: the owner's only. Blocks: for a look at the folder of the bundle.
+    Thread: the owner's only. Blocks: for a look at the manifest of the bundle.
 
     Args:
         surface: What is acted on.
@@ -35,7 +36,7 @@ class NewcomerSurface(Through):
         """See ``Surface``.
 
         Raises:
-            BundleError: there is no such bundle.
+            BundleError: there is no such bundle, or it has no such output.
             UsageError: the name is taken, there is no such port, or no bundle is known for the part; or what the
                 surface says.
         """
@@ -45,10 +46,13 @@ class NewcomerSurface(Through):
         """See ``Surface``.
 
         Raises:
+            BundleError: there is no such bundle, or it has no such output.
             UsageError: there is no such port; or what the surface says.
         """
         if target.name == "port" and target.part in self.parts():
             self._port(str(values[0]))
+        if target.name == "model" and target.part in self.parts():
+            look_up(str(values[0]))
         super().set(target, values, now_us)
 
     def _completed(self, values: Values) -> Values:
@@ -80,7 +84,7 @@ class NewcomerSurface(Through):
 
 def _bundle(part: str, bundle: str) -> str:
     if bundle:
-        find_bundle(split_reference(bundle)[0])
+        look_up(bundle)
         return bundle
     usual, installed = usual_bundle(part), installed_bundles()
     if usual not in installed:

@@ -9,15 +9,17 @@ import stat
 import struct
 import zipfile
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from lzma import LZMAError
 from pathlib import Path, PurePosixPath
-from typing import Final, Protocol
+from typing import Final, Protocol, TypeVar
 
 from autoloops_engine.bundle.manifest import MANIFEST_NAME, MAX_MANIFEST_BYTES, Manifest, parse_manifest
 from autoloops_engine.bundle.shapes import misfit
 from autoloops_engine.errors import BundleError
+
+_T = TypeVar("_T")
 
 MAX_BUNDLE_BYTES: Final = 200 * 1024 * 1024
 MAX_FILES: Final = 64
@@ -56,15 +58,16 @@ def load_bundle(path: Path) -> Bundle:
     Raises:
         BundleError: it is missing, damaged, too new, unsafe, or its sizes do not agree.
     """
-    try:
-        if path.is_dir():
-            return _load(_Folder(path), path)
-        if path.is_file():
-            with zipfile.ZipFile(path) as archive:
-                return _load(_Zip(archive, path), path)
-    except _UNREADABLE as error:
-        raise BundleError(f"{path} cannot be read ({error}); export or download it again.") from error
-    raise BundleError(f"There is no bundle at {path}; `autoloops models` lists the installed ones.")
+    return _opened(path, lambda container: _load(container, path))
+
+
+def read_manifest(path: Path) -> Manifest:
+    """What a bundle says about itself; its other files are left unread.
+
+    Raises:
+        BundleError: it is missing, its manifest cannot be read or is too new, or its sizes do not agree.
+    """
+    return _opened(path, lambda container: _manifest(container, path)[1])
 
 
 def read_file(path: Path, name: str) -> bytes:
@@ -82,12 +85,30 @@ def read_file(path: Path, name: str) -> bytes:
         return _checked(_Zip(archive, path), manifest, name, path)
 
 
-def _load(container: _Container, source: Path) -> Bundle:
+def _opened(path: Path, read: Callable[[_Container], _T]) -> _T:
+    try:
+        if path.is_dir():
+            return read(_Folder(path))
+        if path.is_file():
+            with zipfile.ZipFile(path) as archive:
+                return read(_Zip(archive, path))
+    except _UNREADABLE as error:
+        raise BundleError(f"{path} cannot be read ({error}); export or download it again.") from error
+    raise BundleError(f"There is no bundle at {path}; `autoloops models` lists the installed ones.")
+
+
+def _manifest(container: _Container, source: Path) -> tuple[bytes, Manifest]:
+    """The manifest as it is written, and what it says."""
     content = _bounded(container, MANIFEST_NAME, MAX_MANIFEST_BYTES, source)
     manifest = parse_manifest(content, str(source))
     fault = misfit(manifest)
     if fault:
         raise BundleError(f"{source} cannot be played: {fault}; export it again or use another bundle.")
+    return content, manifest
+
+
+def _load(container: _Container, source: Path) -> Bundle:
+    content, manifest = _manifest(container, source)
     if len(manifest.files) > MAX_FILES:
         raise BundleError(f"{source} lists more than {MAX_FILES} files, which no bundle needs; do not use it.")
     if sum(file.bytes for file in manifest.files.values()) > MAX_BUNDLE_BYTES:

@@ -12,9 +12,9 @@ import msgspec
 import numpy as np
 
 from autoloops_engine.bundle.manifest import Graph, Manifest, Output, Tensor, bar_graph
+from autoloops_engine.bundle.reference import output_named
 from autoloops_engine.bundle.shapes import state_size_of
 from autoloops_engine.codecs.registry import Codec, LoopSteps, codec_named
-from autoloops_engine.errors import BundleError
 from autoloops_engine.inference.decoder import DecodedSteps, Decoder, Floats, LoopStart, Posterior, Tokens
 
 
@@ -106,19 +106,6 @@ def output_for(manifest: Manifest, part: str, codec: Codec | None = None) -> Out
     by_name = [output for output in manifest.outputs if output.part == part]
     by_codec = [output for output in manifest.outputs if codec is not None and output.codec == codec.name]
     return (*by_name, *by_codec, *manifest.outputs)[0]
-
-
-def output_named(manifest: Manifest, name: str) -> Output:
-    """The output of that name.
-
-    Raises:
-        BundleError: there is none.
-    """
-    for output in manifest.outputs:
-        if output.part == name:
-            return output
-    known = ", ".join(output.part for output in manifest.outputs)
-    raise BundleError(f"The model {manifest.name} has no output {name}; it has: {known}.")
 
 
 def manifest_of(manifest: Manifest, part: str) -> Manifest:

@@ -2,9 +2,11 @@
 
 from typing import NamedTuple
 
+from autoloops_engine.bundle.manifest import Manifest, Output
+from autoloops_engine.bundle.reference import output_named
 from autoloops_engine.codecs.registry import Codec, codec_named
 from autoloops_engine.inference.decoder import Decoder
-from autoloops_engine.inference.views import JointModel, output_for, output_named, views_of
+from autoloops_engine.inference.views import JointModel, output_for, views_of
 from autoloops_engine.latent import latent_space
 from autoloops_engine.session.settings import PartSetup
 
@@ -39,19 +41,33 @@ def cast(
     Raises:
         BundleError: the model has no such output.
     """
-    whole = model.manifest
-    chosen = output_named(whole, output) if output else output_for(whole, name, codec)
-    decoder = views_of(model)[chosen.part]
-    several = len(whole.outputs) > 1
-    called = f"{whole.name}#{chosen.part}" if several and chosen.part != name else whole.name
-    own = chosen.part if several else ""
-    setup = PartSetup(
+    chosen = output_named(model.manifest, output) if output else output_for(model.manifest, name, codec)
+    setup = set_up(name, channel, model.manifest, chosen, family)
+    return CastPart(setup, views_of(model)[chosen.part], _own(model.manifest, chosen))
+
+
+def set_up(name: str, channel: int, manifest: Manifest, output: Output, family: str = "") -> PartSetup:
+    """What a session has to know of a part that plays one of the outputs of a model.
+
+    Args:
+        name: The part.
+        channel: Its MIDI channel, 1 to 16.
+        manifest: Of the whole model.
+        output: The one of its outputs.
+        family: See ``cast``.
+    """
+    own = _own(manifest, output)
+    return PartSetup(
         name,
         channel,
-        latent_space(whole, own, family),
-        whole.bars,
-        whole.sampling.temperature,
-        codec_named(chosen.codec),
-        called,
+        latent_space(manifest, own, family),
+        manifest.bars,
+        manifest.sampling.temperature,
+        codec_named(output.codec),
+        f"{manifest.name}#{output.part}" if own and output.part != name else manifest.name,
     )
-    return CastPart(setup, decoder, own)
+
+
+def _own(manifest: Manifest, output: Output) -> str:
+    """What tells an output from the others of its model; empty where there are none."""
+    return output.part if len(manifest.outputs) > 1 else ""

@@ -105,9 +105,21 @@ source = = "cc"
     assert options.ports == (PortPair("desk", "desk", "none"),)
     assert options.rig == rig.read_text(encoding="utf-8")
     assert [remark.split(":")[:2] for remark in options.remarks] == [
-        ["rig.toml", " Line 12"],
+        ["rig.toml", " Line 13"],
         ["rig.toml", " Line 14"],
     ]
+
+
+def test_a_rig_file_with_an_output_that_its_bundle_has_not_stops_nothing(
+    autoloops: Run, launched: list[PlayOptions], tmp_path: Path
+) -> None:
+    rig = tmp_path / "rig.toml"
+    rig.write_text('[parts.bass]\nmodel = "trio-16bar#organ"\n', encoding="utf-8")
+    assert autoloops("play", "--rig", str(rig)) == (0, "", "")
+    (options,) = launched
+    assert "#" not in options.models["bass"]
+    (remark,) = options.remarks
+    assert remark.startswith("rig.toml: Line 2: The model trio-16bar has no output organ; it has: ")
 
 
 def test_a_part_of_the_rig_file_that_waits_plays_only_if_the_command_line_names_it(

@@ -67,7 +67,7 @@ feedback = true
         "melody": RigPart("melody-2bar", 3),
         "drums": RigPart(output="nano", drum_map=((36, 48), (42, 60))),
     }
-    assert [(command.target, command.values) for command in rig.values] == [
+    assert [(value.command.target, value.command.values) for value in rig.values] == [
         (Target("temperature", "melody"), (0.8,)),
         (Target("z", "melody"), (0.5, -1.0)),
         (Target("mute", "drums"), (True,)),
@@ -136,7 +136,7 @@ def test_a_mistake_is_reported_with_its_line_and_the_rest_still_works(bad: str, 
 def test_a_broken_header_does_not_take_the_table_before_it_along(header: str) -> None:
     text = f'[set]\n"/al/tempo" = 99\n"/al/melody/temperature" = 9\n{header}\nx = 1\n{GOOD}'
     rig = read_rig(text, PARTS)
-    assert [command.target for command in rig.values] == [Target("tempo")]
+    assert [value.command.target for value in rig.values] == [Target("tempo")]
     assert len(rig.entries) == 1
     assert [problem[:8] for problem in rig.problems] == ["Line 3: ", "Line 4: "]
 
@@ -244,7 +244,7 @@ def _things(text: str) -> tuple[list[set[str]], tuple[str, ...]]:
     rig = read_rig(text, (*PARTS, "lead"))
     ports = {name for name, _, _, _ in rig.ports}
     targets = {entry.target for entry in rig.entries}
-    values = {command.row.template for command in rig.values}
+    values = {value.command.row.template for value in rig.values}
     in_order = [
         {str(rig.tempo_bpm)} & {"96.0"},
         ports & {"desk"},

@@ -82,7 +82,21 @@ def test_the_rig_file_sets_values_at_the_start_and_tells_what_cannot_be_set() ->
     assert stage.surface.values[Target("tempo")] == (90.0,)
     assert stage.surface.values[Target("knob", "bass", 1)] == (0.25,)
     (remark,) = stage.controllers.remarks
-    assert "/al/PART/attr/NAME" in remark
+    assert remark.startswith("The rig: Line 9: /al/melody/attr/glory cannot be set: ")
+
+
+def test_a_control_that_leads_nowhere_is_told_with_its_line_and_works_once_there_is_what_it_is_for() -> None:
+    stage = Stage(
+        rig='[[map]]\nsource = "cc"\nnumber = 9\ntarget = "/al/melody/knob/77"\n'
+        '[[map]]\nsource = "note"\ntarget = "/al/melody/slot/65"\n'
+    )
+    stage.controllers.set_up(0, anew=False)
+    nowhere, no_slot = stage.controllers.remarks
+    assert nowhere.startswith("The rig: Line 4: nothing has /al/melody/knob/77 at present: ")
+    assert no_slot == "The rig: Line 7: there is no /al/melody/slot/65: Slots are numbered from 1 to 64, not 65."
+    stage.surface.values[Target("knob", "melody", 77)] = (0.5,)
+    stage.send(0xB0, 9, 127)
+    assert stage.surface.values[Target("knob", "melody", 77)] == (1.0,)
 
 
 def test_controllers_move_the_session_and_what_is_refused_is_counted() -> None:
@@ -213,7 +227,7 @@ def test_what_the_rig_file_wants_set_of_a_part_is_set_when_it_joins_in() -> None
     stage.surface.set(Target("tempo"), (100.0,), 0)
     stage.surface.join("lead", 3)
     (remark,) = stage.controllers.joined("lead", 0)
-    assert "/al/PART/attr/NAME" in remark
+    assert remark.startswith("The rig: Line 4: /al/lead/attr/glory cannot be set: ")
     assert stage.surface.values[Target("knob", "lead", 2)] == (0.75,)
     # What is set of others stays as the performer has it.
     assert stage.surface.values[Target("tempo")] == (100.0,)

@@ -7,7 +7,7 @@ from autoloops_bridges.control.testing import MemorySurface
 from autoloops_bridges.midi.names import NONE
 from autoloops_bridges.processes.newcomers import ADD, NewcomerSurface
 from autoloops_bridges.processes.options import PortPair
-from autoloops_engine.errors import AutoLoopsError, UsageError
+from autoloops_engine.errors import AutoLoopsError, BundleError, UsageError
 from autoloops_engine.session.surface import Target, Values
 
 PORTS = (PortPair("moog", NONE, "Moog"), PortPair("keys", "Keys", NONE))
@@ -46,6 +46,7 @@ def test_a_channel_that_nobody_has_is_taken() -> None:
         (("melody", "nowhere"), "There is a part melody already"),
         (("other",), "No bundle is known for the part other"),
         (("other", "nowhere"), "There is no bundle nowhere"),
+        (("other", "trio-16bar#organ"), "The model trio-16bar has no output organ; it has: melody, bass, drums"),
         (
             ("other", "bass-2bar", 3, "keys"),
             "The rig file has no port keys with an `out`; those that have one: moog; midi_out is",
@@ -76,3 +77,15 @@ def test_everything_else_is_handed_on() -> None:
     surface = MemorySurface()
     NewcomerSurface(surface, (), dict).act(Target("fire", "bass"), ("new",), 0)
     assert surface.done == [(Target("fire", "bass"), ("new",))]
+
+
+@pytest.mark.parametrize("reference", ["nowhere", "trio-16bar#organ"])
+def test_a_model_that_there_is_not_is_refused_at_once(reference: str) -> None:
+    surface = MemorySurface()
+    model = Target("model", "bass")
+    surface.values[model] = ("bass-2bar",)
+    with pytest.raises(BundleError, match=r"There is no bundle|no output organ"):
+        NewcomerSurface(surface, (), dict).set(model, (reference,), 0)
+    assert surface.done == []
+    NewcomerSurface(surface, (), dict).set(model, ("trio-16bar#bass",), 0)
+    assert surface.values[model] == ("trio-16bar#bass",)
