@@ -112,6 +112,61 @@ def test_slots_that_are_none_are_refused(name: str, key: int, values: tuple[floa
         do(joined, name, *values, key=key)
 
 
+def test_which_slots_are_full_is_told_whenever_it_changes() -> None:
+    joined = performance("melody", "bass")
+    session = joined.session
+    full = (Target("slots"), Target("slots", "melody"), Target("slots", "bass"))
+
+    def told(name: str, part: str = "", key: int | None = None) -> tuple[list[tuple[float | str, ...]], set[Target]]:
+        session.touched()
+        joined.now_us += 1_100_000
+        do(joined, name, part=part, key=key)
+        touched = set(session.touched()) & set(full)
+        return [session.get(target) for target in full], touched
+
+    assert [session.get(target) for target in full] == [(0,), (0,), (0,)]
+    assert told("store", "melody", 3) == ([(3,), (3,), (0,)], {full[0], full[1]})
+    assert told("store", "melody", 3) == ([(3,), (3,), (0,)], set())
+    assert told("store", "bass", 3) == ([(3,), (3,), (3,)], {full[2]})
+    assert told("store", "", 1) == ([(1, 3), (1, 3), (1, 3)], set(full))
+    assert told("clear", "melody", 3) == ([(1, 3), (1,), (1, 3)], {full[1]})
+    assert told("clear", "bass", 3) == ([(1,), (1,), (1,)], {full[0], full[2]})
+    assert told("undo") == ([(1, 3), (1,), (1, 3)], {full[0], full[2]})
+    assert told("clear", "", 1) == ([(3,), (0,), (3,)], set(full))
+    assert told("undo") == ([(1, 3), (1,), (1, 3)], set(full))
+    assert told("redo") == ([(3,), (0,), (3,)], set(full))
+
+
+def test_an_emptied_slot_is_gone_from_the_file_too_and_comes_back_with_undo() -> None:
+    joined = performance("melody", "bass")
+    do(joined, "store", part="", key=7)
+    before = joined.session.take_slots()
+    assert before is not None
+    held = dict(before[7])
+    do(joined, "clear", part="melody", key=7)
+    changed = joined.session.take_slots()
+    assert changed is not None
+    assert list(changed[7]) == ["bass"]
+    do(joined, "clear", part="", key=7)
+    assert joined.session.take_slots() == {}
+    do(joined, "undo", part="")
+    do(joined, "undo", part="")
+    assert joined.session.take_slots() == {7: held}
+
+
+@pytest.mark.parametrize(
+    ("part", "key", "why"),
+    [("", 2, "Slot 2 is empty"), ("melody", 1, "holds nothing of melody"), ("melody", 65, "numbered from 1 to 64")],
+)
+def test_there_must_be_something_to_clear(part: str, key: int, why: str) -> None:
+    joined = performance("melody", "bass")
+    do(joined, "store", part="bass", key=1)
+    joined.session.take_slots()
+    with pytest.raises(UsageError, match=why):
+        do(joined, "clear", part=part, key=key)
+    assert joined.session.take_slots() is None
+
+
 def test_a_pad_lies_between_its_corners_and_knobs_add_to_it() -> None:
     joined = performance()
     stored(joined, A, B, C, D)
@@ -285,6 +340,8 @@ def test_motion_and_habits_outlive_the_main_process() -> None:
     setups = [PartSetup(name, i + 1, latent_space(decoder.manifest), 2) for i, name in enumerate(session.parts())]
     successor = Session(setups, 1, TEMPO_BPM, generation=1)
     successor.restore(state)
+    # They lie in a file of their own.
+    successor.restore_slots(session.take_slots() or {})
     for target in set(session.targets()) - {Target("position")}:
         assert successor.get(target) == session.get(target), target
     successor.take_messages()

@@ -4,6 +4,8 @@ from typing import Final
 
 from autoloops_bridges.control.rows import PART_WHEN, QUANTISE, Argument, Direction, Kind, Row, Type, value, verb
 
+FULL_SLOTS: Final = Argument("slot", Type.INT, 0, 64, "", 0, many=True)
+
 PLAYING: Final = (
     Row(
         "/al/PART/range",
@@ -72,6 +74,15 @@ PLAYING: Final = (
     ),
     verb("/al/PART/store/I", "Store what the part is set to in slot I, from 1 to 64."),
     verb("/al/PART/slot/I", "Recall slot I for this part.", PART_WHEN),
+    verb("/al/PART/clear/I", "Take what slot I holds of this part out of it; undo brings it back."),
+    Row(
+        "/al/PART/slots",
+        Kind.VALUE,
+        Direction.OUT,
+        (FULL_SLOTS,),
+        "The slots that hold something of this part, whatever model it was stored with; 0: none. Sent when that "
+        "changes; without arguments it asks.",
+    ),
     verb(
         "/al/PART/capture",
         "Take up what was played in last, over MIDI or `/al/hear`: as many bars as the loop has, on the bars where "

@@ -8,7 +8,7 @@ attribute, ``N`` for a number of packets. A *value* with arguments sets, without
 import re
 from typing import Final
 
-from autoloops_bridges.control.playing import COLLECTING, PLAYING
+from autoloops_bridges.control.playing import COLLECTING, FULL_SLOTS, PLAYING
 from autoloops_bridges.control.rows import PART_WHEN, WHEN, Argument, Direction, Kind, Row, Type, stream, value, verb
 from autoloops_engine.constraints.scales import SCALES
 from autoloops_engine.time.gearing import MULTIPLES
@@ -155,6 +155,14 @@ _WHOLE: Final = (
         "/al/slot/I",
         "Recall slot I for every part that it holds, and how the rig stood, if it was stored as a whole.",
         WHEN,
+    ),
+    verb("/al/clear/I", "Empty slot I of everything that it holds; undo brings it back."),
+    Row(
+        "/al/slots",
+        Kind.VALUE,
+        Direction.OUT,
+        (FULL_SLOTS,),
+        "The slots that hold something, of whatever part; 0: none. Sent when that changes; without arguments it asks.",
     ),
     value(
         "/al/scale",

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from autoloops_engine.errors import UsageError
-from autoloops_engine.session import capturing, limiting, moving, sequence, sounding, timing
+from autoloops_engine.session import capturing, limiting, moving, sequence, slots, sounding, timing
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.sharing import link, unlink
 from autoloops_engine.session.stage import Stage
@@ -34,7 +34,7 @@ class StageValue:
     write: Callable[[Stage, Target, Values, int], None]
 
 
-_WHOLE: Final = ("parts", "tempo", "position", "swing", "sync/multiple", "scale", "chords", "ear", "sequence")
+_WHOLE: Final = ("parts", "tempo", "position", "swing", "sync/multiple", "scale", "chords", "ear", "sequence", "slots")
 _PLAIN: Final = (
     "model",
     "temperature",
@@ -64,6 +64,7 @@ _PLAIN: Final = (
     "orbit",
     "follow",
     "quantise",
+    "slots",
 )
 
 
@@ -178,6 +179,7 @@ STAGE_VALUES: Final[dict[str, StageValue]] = {
     "follow": StageValue(moving.read_follow, moving.write_follow),
     "model": StageValue(lambda stage, target: (stage.models[stage.part(target.part).name],), _wish_model),
     "ear": StageValue(capturing.read_ear, capturing.write_ear),
+    "slots": StageValue(slots.read, slots.write),
     "sequence": StageValue(sequence.read, sequence.write),
     "scale": StageValue(limiting.read_scale, limiting.write_scale),
     "chords": StageValue(limiting.read_chords, limiting.write_chords),

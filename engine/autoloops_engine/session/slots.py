@@ -16,12 +16,14 @@ from autoloops_engine.session.scene import Scene
 from autoloops_engine.session.settings import Settings
 from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.state import SettingsState, Stored, restored_settings, settings_state
-from autoloops_engine.session.surface import Key
+from autoloops_engine.session.surface import Key, Target, Values
 from autoloops_engine.session.takes import Take, take_of_loop
 from autoloops_engine.time.quantum import When
 from autoloops_engine.units import MAX_COORDINATE
 
 MAX_SLOTS: Final = 64
+# What `slots` says where nothing is stored.
+NO_SLOTS: Final = (0,)
 
 # By slot, from 1, and then by part.
 Slots = dict[int, dict[str, Stored]]
@@ -60,10 +62,52 @@ def put(
         # Where it has got to counts, not how.
         base = np.clip(point.base + point.motion, -MAX_COORDINATE, MAX_COORDINATE)
         settings = replace(settings, point=replace(point, base=base, motion=None))
+    if not slot:
+        stage.touch(Target("slots"))
+    if part.name not in slot:
+        stage.touch(Target("slots", part.name))
     stage.slots_changed = True
     harmony, tempo_bpm = stage.harmony, stage.transport.song_tempo_bpm
     what = (stage.models[part.name], settings_state(settings), point.space.family)
     slot[part.name] = Stored(*what, take, harmony.scale, harmony.chords, tempo_bpm, scene)
+
+
+def clear(stage: Stage, target: Target, values: Values, now_us: int) -> None:
+    """Empty a slot of what it holds of a part, or altogether, parts that are not there included.
+
+    Raises:
+        UsageError: there is no such slot, or there is nothing to take out.
+    """
+    number = _number(target.key)
+    slot = stage.slots.get(number, {})
+    if target.part and stage.part(target.part).name not in slot:
+        raise UsageError(f"Slot {number} holds nothing of {target.part}.")
+    if not slot:
+        raise UsageError(f"Slot {number} is empty.")
+    gone = [target.part] if target.part else list(slot)
+    stage.slots[number] = {name: stored for name, stored in slot.items() if name not in gone}
+    if not stage.slots[number]:
+        del stage.slots[number]
+        stage.touch(Target("slots"))
+    for name in gone:
+        if name in stage.parts:
+            stage.touch(Target("slots", name))
+    stage.slots_changed = True
+
+
+def read(stage: Stage, target: Target) -> Values:
+    """The slots that hold something, of a part or at all, in order."""
+    if target.part:
+        name = stage.part(target.part).name
+        full = sorted(number for number, slot in stage.slots.items() if name in slot)
+    else:
+        full = sorted(number for number, slot in stage.slots.items() if slot)
+    return tuple(full) or NO_SLOTS
+
+
+def write(stage: Stage, target: Target, values: Values, now_us: int) -> None:
+    """Raises UsageError: they are not set but filled and emptied."""
+    raise UsageError("Slots are filled by /al/store/I or /al/PART/store/I, and emptied by clear in place of store.")
 
 
 def recall(stage: Stage, parts: list[PartSession], key: Key, when: When, now_us: int, *, whole: bool) -> int:

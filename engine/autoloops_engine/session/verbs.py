@@ -118,6 +118,7 @@ VERBS: Final[dict[str, Verb]] = {
     "nudge": timing.nudge,
     "store": _store,
     "slot": _recall,
+    "clear": slots.clear,
     "glide": moving.glide,
     "hear": capturing.hear,
     "capture": capturing.capture,
