@@ -10,7 +10,7 @@ from autoloops_engine.bundle.installed import find_bundle
 from autoloops_engine.codecs import drums
 from autoloops_engine.codecs.melody import FIRST_ONSET, pitch_of
 from autoloops_engine.codecs.registry import DRUMS, MELODY, Codec, LoopSteps
-from autoloops_engine.constraints.bias import bar_bias
+from autoloops_engine.constraints.bias import bar_bias, sounding_pitches
 from autoloops_engine.constraints.harmony import Harmony
 from autoloops_engine.constraints.limits import Limits
 from autoloops_engine.constraints.scales import SCALES
@@ -212,6 +212,41 @@ def test_rests_are_silent_and_the_range_is_kept(melody: Decoder) -> None:
         assert last_ub <= 4 * STEP_UB or note.start_ub >= 8 * STEP_UB
     with pytest.raises(UsageError, match="lowest to the highest"):
         joined.session.set(Target("range", "part"), (72, 60), joined.now_us)
+
+
+def test_a_range_in_which_nothing_can_sound_is_refused(melody: Decoder) -> None:
+    joined = playing(melody, MELODY)
+    with pytest.raises(UsageError, match="its pitches are 21 to 108"):
+        joined.session.set(Target("range", "part"), (0, 20), joined.now_us)
+    with pytest.raises(UsageError, match="its pitches are 21 to 108"):
+        joined.session.set(Target("range", "part"), (109, 127), joined.now_us)
+    joined.session.set(Target("octave", "part"), (-1,), joined.now_us)
+    joined.session.set(Target("range", "part"), (0, 20), joined.now_us)
+    assert joined.session.get(Target("range", "part")) == (0, 20)
+    bars(joined, 2)
+    heard = [note.pitch for _, notes in bars(joined, 16) for note in notes]
+    assert heard
+    assert max(heard) <= 20
+
+
+def test_what_sounds_between_the_lowest_and_the_highest_pitch_has_no_gap() -> None:
+    for transpose in range(-96, 97):
+        lowest, highest = sounding_pitches(transpose)
+        allowed = [
+            bar_bias(MELODY, Limits(each, each), Harmony(), transpose=transpose, loop_bar=0, song_bar=0)
+            for each in range(128)
+        ]
+        onsets = [bias is not None and bool((bias[0, FIRST_ONSET:] == 0).any()) for bias in allowed]
+        assert onsets == [lowest <= each <= highest for each in range(128)]
+
+
+def test_drums_have_no_range_and_say_what_they_have_instead(groove: Decoder) -> None:
+    joined = playing(groove, DRUMS)
+    with pytest.raises(UsageError, match="/al/part/voice/NAME 0 leaves one out"):
+        joined.session.set(Target("range", "part"), (40, 50), joined.now_us)
+    with pytest.raises(UsageError, match="no range"):
+        joined.session.get(Target("range", "part"))
+    assert Target("range", "part") not in joined.session.targets()
 
 
 def test_frozen_steps_stay_identical_whatever_is_fired(melody: Decoder) -> None:

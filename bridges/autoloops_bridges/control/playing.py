@@ -12,7 +12,8 @@ PLAYING: Final = (
         Kind.VALUE,
         Direction.BOTH,
         (Argument("low", Type.INT, 0, 127, "MIDI note number", 0), Argument("high", Type.INT, 0, 127, "", 127)),
-        "Lowest and highest pitch that sounds.",
+        "Lowest and highest pitch that sounds; drums have none. A range in which the part, as it is transposed, has no "
+        "pitch is refused.",
     ),
     value(
         "/al/PART/rests",

@@ -61,6 +61,15 @@ def bar_bias(
     return np.where(allowed, np.float32(0), np.float32(FORBIDDEN))
 
 
+def sounding_pitches(transpose: int) -> tuple[int, int]:
+    """The lowest and the highest pitch of a pitched part that is transposed by so many semitones.
+
+    What lies between sounds too: octaves that lead back into MIDI's range fall among the pitches that reach its end.
+    """
+    sounding = _sounding(transpose)
+    return int(sounding.min()), int(sounding.max())
+
+
 def _melody(limits: Limits, harmony: Sequence[PitchClasses | None], transpose: int) -> Allowed:
     allowed = np.stack([_onsets(limits.low, limits.high, transpose, each) for each in harmony])
     for step in limits.rests:

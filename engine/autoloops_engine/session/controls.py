@@ -48,7 +48,6 @@ _PLAIN: Final = (
     "channel",
     "port",
     "link",
-    "range",
     "rests",
     "freeze",
     "edits",
@@ -85,6 +84,7 @@ def targets_of(stage: Stage, part: PartSession) -> list[Target]:
     found += [Target("knob", name, i) for i in range(1, len(space.knobs) + 1)]
     found += [Target("attr", name, attribute) for attribute in space.attributes]
     found += [Target(value, name) for value in _PLAIN]
+    found += [Target("range", name)] if part.codec.pitched else []
     found += [Target(value, name, voice) for value in ("voice", "frozen") for voice in limiting.voices_of(part)]
     return found
 
@@ -183,6 +183,7 @@ STAGE_VALUES: Final[dict[str, StageValue]] = {
     "sequence": StageValue(sequence.read, sequence.write),
     "scale": StageValue(limiting.read_scale, limiting.write_scale),
     "chords": StageValue(limiting.read_chords, limiting.write_chords),
+    "range": StageValue(limiting.read_range, limiting.write_range),
     "freeze": StageValue(limiting.read_freeze, limiting.write_freeze),
     "frozen": StageValue(limiting.read_frozen, limiting.write_frozen),
     "voice": StageValue(limiting.read_voice, limiting.write_voice),

@@ -6,12 +6,13 @@ from typing import Final
 import msgspec
 
 from autoloops_engine.codecs import drums
-from autoloops_engine.constraints.limits import Limits
+from autoloops_engine.constraints.bias import sounding_pitches
+from autoloops_engine.constraints.limits import HIGHEST, LOWEST, Limits
 from autoloops_engine.errors import UsageError
 from autoloops_engine.session.part import PartSession
 from autoloops_engine.session.stage import Stage
 from autoloops_engine.session.surface import Target, Values
-from autoloops_engine.session.values import flag, steps_of, told_steps
+from autoloops_engine.session.values import flag, steps_of, told_steps, whole
 from autoloops_engine.units import STEPS_PER_BAR
 
 # As they stand in addresses.
@@ -42,6 +43,25 @@ def read_chords(stage: Stage, target: Target) -> Values:
 def write_chords(stage: Stage, target: Target, values: Values, now_us: int) -> None:
     """Another progression; see ``Harmony.with_chords``."""
     stage.keep_to(stage.harmony.with_chords(_words(values)), now_us)
+    stage.touch(target)
+
+
+def read_range(stage: Stage, target: Target) -> Values:
+    """The lowest and the highest pitch that sounds."""
+    limits = _pitched(stage, target).settings.limits
+    return (limits.low, limits.high)
+
+
+def write_range(stage: Stage, target: Target, values: Values, now_us: int) -> None:
+    """Another range; one that leaves a part nothing to play, as it is transposed, is refused."""
+    part = _pitched(stage, target)
+    low, high = (whole((value,), LOWEST, HIGHEST) for value in values)
+    if low > high:
+        raise UsageError(f"The range goes from the lowest to the highest pitch, not from {low} to {high}.")
+    lowest, highest = sounding_pitches(part.settings.shift)
+    if low > highest or high < lowest:
+        raise UsageError(f"Nothing of {part.name} sounds from {low} to {high}: its pitches are {lowest} to {highest}.")
+    _limit(stage, part, msgspec.structs.replace(part.settings.limits, low=low, high=high), now_us)
     stage.touch(target)
 
 
@@ -104,6 +124,13 @@ def _keeping(part: PartSession) -> Limits:
 
 def _limit(stage: Stage, part: PartSession, limits: Limits, now_us: int) -> None:
     stage.change(part, replace(part.settings, limits=limits), now_us)
+
+
+def _pitched(stage: Stage, target: Target) -> PartSession:
+    part = stage.part(target.part)
+    if not part.codec.pitched:
+        raise UsageError(f"{part.name} plays drums, which have no range; /al/{part.name}/voice/NAME 0 leaves one out.")
+    return part
 
 
 def _voice(part: PartSession, target: Target) -> int:

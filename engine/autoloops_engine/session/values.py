@@ -7,7 +7,6 @@ from typing import Final
 import msgspec
 
 from autoloops_engine.constraints.edits import UNLIMITED
-from autoloops_engine.constraints.limits import HIGHEST, LOWEST
 from autoloops_engine.errors import UsageError
 from autoloops_engine.latent import LatentPoint
 from autoloops_engine.session.part import PartSession
@@ -69,13 +68,6 @@ def _coordinate(point: LatentPoint, at: int) -> float:
     if not 0 <= at < point.space.size:
         raise UsageError(f"The latent point has coordinates 1 to {point.space.size}, not {at + 1}.")
     return float(point.base[at])
-
-
-def _with_range(settings: Settings, values: Values) -> Settings:
-    low, high = (whole((value,), LOWEST, HIGHEST) for value in values)
-    if low > high:
-        raise UsageError(f"The range goes from the lowest to the highest pitch, not from {low} to {high}.")
-    return replace(settings, limits=msgspec.structs.replace(settings.limits, low=low, high=high))
 
 
 def several(values: Values, high: int, what: str) -> tuple[int, ...]:
@@ -151,10 +143,6 @@ PART_VALUES: Final[dict[str, PartValue]] = {
     "velocity": PartValue(
         lambda part, key: (part.settings.velocity,),
         lambda settings, key, values: replace(settings, velocity=number(values, 0, 2)),
-    ),
-    "range": PartValue(
-        lambda part, key: (part.settings.limits.low, part.settings.limits.high),
-        lambda settings, key, values: _with_range(settings, values),
     ),
     "rests": PartValue(
         lambda part, key: told_steps(part.settings.limits.rests),
