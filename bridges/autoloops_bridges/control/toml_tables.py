@@ -8,6 +8,8 @@ from typing import Any, Final, NamedTuple, TypeVar
 
 import msgspec
 
+from autoloops_bridges.control.toml_words import misfit, unreadable
+
 # Whole or not: no value in a rig file begins a line with a bracket.
 _HEADER: Final = re.compile(r"^[ \t]*\[([^\n]*)", re.MULTILINE)
 _WORD: Final = re.compile(r"[\w-]+")
@@ -15,8 +17,6 @@ _WORD: Final = re.compile(r"[\w-]+")
 _STRAY: Final = re.compile(r"\S?[^\s,]*\]|\W*(?:(?:ports|parts)\.\S*|set|map)\W*")
 _LINES_BACK: Final = 100
 _AT_LINE: Final = re.compile(r"\s*\(at (?:line (\d+), column \d+|end of document)\)")
-_PATH: Final = re.compile(r" - at `\$((?:\.\w+|\[\d+\]|\[\.\.\.\])*)`")
-_UNKNOWN: Final = re.compile(r"unknown field `(\w+)`")
 
 _T = TypeVar("_T")
 
@@ -52,7 +52,9 @@ class TomlTable(NamedTuple):
         try:
             return tomllib.loads(self.text)
         except tomllib.TOMLDecodeError as error:
-            raise BadTableError(_AT_LINE.sub("", str(error)), self.first_line + self._broken_at(error)) from None
+            at = self._broken_at(error)
+            line = "".join(self.text.splitlines()[at : at + 1])
+            raise BadTableError(unreadable(_AT_LINE.sub("", str(error)), line), self.first_line + at) from None
 
     def _broken_at(self, error: tomllib.TOMLDecodeError) -> int:
         """How far below the header what is no TOML begins: behind all that can be read."""
@@ -86,10 +88,8 @@ class TomlTable(NamedTuple):
         try:
             return msgspec.convert(raw, kind)
         except msgspec.ValidationError as error:
-            path, unknown = _PATH.search(str(error)), _UNKNOWN.search(str(error))
-            inner = unknown[1] if unknown else path[1].lstrip(".").split(".")[0].split("[")[0] if path else ""
-            where = f" in `{path[1].lstrip('.')}`" if path and path[1] else ""
-            raise self.bad(_PATH.sub("", str(error)) + where, inner) from None
+            key, reason = misfit(error, raw, kind)
+            raise self.bad(reason, key) from None
 
     def bad(self, reason: str, key: str = "") -> BadTableError:
         """An error that names the line of ``key``, else that of the header."""

@@ -82,10 +82,17 @@ feedback = true
     [
         (CC + 'target = "/al/melody/nob/3"\n', 8, "no such address"),
         (CC + 'target = "/al/choir/knob/3"\n', 8, "no part 'choir'"),
-        ('[[map]]\nsource = "slider"\ntarget = "/al/tempo"\n', 7, "slider"),
-        (CC + 'channel = 17\ntarget = "/al/tempo"\n', 8, "channel"),
-        (CC + 'target = "/al/tempo"\nspeed = 3\n', 9, "speed"),
-        (CC + 'target = "/al/tempo"\ntakeover = "grab"\n', 9, "grab"),
+        (
+            '[[map]]\nsource = "slider"\ntarget = "/al/tempo"\n',
+            7,
+            "pressure or program, not 'slider'.",
+        ),
+        (CC + 'channel = 17\ntarget = "/al/tempo"\n', 8, "`channel` takes a whole number from 1 to 16, not 17."),
+        (CC + 'target = "/al/tempo"\nspeed = 3\n', 9, "there is no key `speed`; the keys are source, target,"),
+        (CC + 'target = "/al/tempo"\nprt = "nano"\n', 9, "there is no key `prt` (perhaps `port` is meant); the keys"),
+        (CC + 'target = "/al/tempo"\ntakeover = "grab"\n', 9, "`takeover` takes jump, pickup or scale, not 'grab'."),
+        (CC + 'target = "/al/tempo"\nrange = [1]\n', 9, "`range` takes a [list] of 2 values, not [1]."),
+        (CC + 'target = "/al/tempo"\narguments = [[1]]\n', 9, "`arguments[0]` takes"),
         (CC + 'target = "/al/tempo"\nrange = [0, 100]\n', 9, "within 20 and 999"),
         (CC + 'target = "/al/tempo"\nrange = [100, 100]\n', 9, "must differ"),
         (CC + 'target = "/al/melody/z/1"\n', 8, "needs a `range`"),
@@ -100,14 +107,15 @@ feedback = true
         (NOTE + 'target = "/al/melody/fire"\narguments = ["soon"]\n', 9, "what must be one of"),
         (NOTE + 'target = "/al/tempo"\narguments = [5]\n', 9, "between 20 and 999"),
         (NOTE + 'target = "/al/start"\nrange = [0, 1]\n', 9, "verb"),
-        ('[[map]]\nsource = "note"\n', 6, "target"),
-        (CC + "number = = 3\n", 8, "Invalid value"),
-        ('[[map]]\nsource = "cc\n', 7, "Illegal character"),
+        ('[[map]]\nsource = "note"\n', 6, "the key `target` is missing"),
+        (CC + "number = = 3\n", 8, "`number = = 3` cannot be read: behind the = stands no value"),
+        ('[[map]]\nsource = "cc\n', 7, '`source = "cc` cannot be read: a text is not closed'),
         ("[parts.Choir]\n", 6, "'Choir' cannot be the name"),
         ("[parts.bass]\nchannel = 0\n", 7, "channel"),
         ('[parts.bass]\noutput = "moog"\n', 7, "'moog' is none"),
         ("[parts.drums]\ndrum_map = { cowbell = 56 }\n", 7, "no drum 'cowbell'"),
-        ("[ports.nano]\nin = 3\n", 7, "in"),
+        ("[ports.nano]\nin = 3\n", 7, '`in` takes text in "quotes", not 3.'),
+        ("[parts.drums]\ndrum_map = { kick = 300 }\n", 7, "each value of `drum_map` is a whole number from 0 to 127"),
         ("[ports]\n", 6, "needs one name"),
         ("[ports.midi_out]\n", 6, "is the port of --midi-out"),
         ('[ports.nano]\npreset = "toaster"\n', 7, "no preset 'toaster'"),
@@ -120,7 +128,7 @@ feedback = true
         ("[[set]]\n", 6, "its header is [set]"),
         ("[map]\n", 6, "its header is [[map]]"),
         ("[[map.x]]\n", 6, "its header is [[map]]"),
-        (CC + "channel = [\nnumber = 3\n", 8, "Invalid value"),
+        (CC + "channel = [\nnumber = 3\n", 8, "`channel = [` cannot be read: "),
     ],
 )
 def test_a_mistake_is_reported_with_its_line_and_the_rest_still_works(bad: str, line: int, reason: str) -> None:
@@ -153,7 +161,23 @@ def test_a_bad_head_is_reported_and_the_entries_still_work() -> None:
     rig = read_rig("\ndefault = false\nseed = 3\ntempo = 5000\n" + GOOD, PARTS)
     assert len(rig.entries) == 1
     assert rig.seed == 3
-    assert [problem[:8] for problem in rig.problems] == ["Line 2: ", "Line 4: "]
+    keys = "defaults, takeover, tempo, sync, seed, midi_out, midi_in, midi_api, clock_out, latency"
+    assert rig.problems == (
+        f"Line 2: there is no key `default` (perhaps `defaults` is meant); the keys are {keys}.",
+        "Line 4: `tempo` takes a number from 20 to 999, not 5000.",
+    )
+
+
+def test_a_slip_in_how_a_light_is_told_names_the_keys_that_there_are() -> None:
+    (problem,) = read_rig(GOOD + "feedback = { of = 1 }\n", PARTS).problems
+    assert "there is no key `of` of `feedback` (perhaps `off` is meant); the keys are port, source," in problem
+
+
+def test_a_value_that_was_left_out_is_told_in_plain_words() -> None:
+    assert read_rig("tempo =\n", PARTS).problems == (
+        'Line 1: `tempo =` cannot be read: behind the = stands no value: text stands in "quotes", a list in '
+        "[brackets], a switch is true or false.",
+    )
 
 
 def test_ports_whose_names_hold_one_another_are_told_apart_by_nobody() -> None:
