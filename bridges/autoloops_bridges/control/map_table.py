@@ -61,11 +61,13 @@ class Known(NamedTuple):
 
     Attributes:
         parts: Names of the parts; none: not known yet, any will do.
-        outputs: Names of the rig's ports that have an output.
+        ports: Names of the rig's ports.
+        outputs: Names of those that have an output.
         takeover: Of controls that say nothing about it.
     """
 
     parts: Collection[str] | None
+    ports: Collection[str]
     outputs: Collection[str]
     takeover: Takeover
 
@@ -96,6 +98,7 @@ def entry_of(table: TomlTable, raw: object, known: Known, router: Router) -> Map
         _button(table, written, row),
         _light(table, written, row, known, router),
         table.first_line,
+        written.port.casefold() in {port.casefold() for port in known.ports},
         table.line_of("target"),
     )
 

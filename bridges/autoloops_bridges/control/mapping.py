@@ -73,6 +73,7 @@ class MapEntry:
             empty: it follows the control.
         light: Where its state is shown.
         line: Of the rig file; 0: none.
+        named: The port is one of the rig file, which has exactly that name.
         target_line: Where in the rig file the target stands; 0: nowhere.
     """
 
@@ -89,6 +90,7 @@ class MapEntry:
     button: str = ""
     light: Light | None = None
     line: int = 0
+    named: bool = False
     target_line: int = field(default=0, compare=False)
 
     def matches(self, event: ControlEvent) -> bool:
@@ -98,8 +100,12 @@ class MapEntry:
             (event.source is self.source or released)
             and self.channel in {None, event.channel}
             and self.number in {None, event.number}
-            and self.port.casefold() in event.port.casefold()
+            and self._comes_from(event.port.casefold())
         )
+
+    def _comes_from(self, port: str) -> bool:
+        word = self.port.casefold()
+        return word == port if self.named else word in port
 
     @property
     def pressed(self) -> bool:

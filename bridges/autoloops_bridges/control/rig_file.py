@@ -85,7 +85,7 @@ class _Reader:
         if parts is not None:
             # What it says of a part that does not play this time is no mistake.
             parts = tuple(dict.fromkeys([*parts, *found]))
-        known = Known(parts, outputs, takeover)
+        known = Known(parts, [port.name for port in ports], outputs, takeover)
         values = [value for each in self._each(VALUES, lambda table: self._values(table, parts)) for value in each]
         entries = list(self._each(MAP, lambda table: self._entry(table, known)))
         presets = list(self._preset_entries(ports, known))
@@ -158,9 +158,8 @@ class _Reader:
     def _distinct(self, found: Iterator[tuple[TomlTable, RigPort]]) -> list[RigPort]:
         ports: list[RigPort] = []
         for table, port in found:
-            word = port.name.casefold()
-            if other := next((p.name for p in ports if word in p.name.casefold() or p.name.casefold() in word), None):
-                reason = f"the names of ports may not hold one another: {port.name!r} and {other!r}"
+            if other := next((p.name for p in ports if p.name.casefold() == port.name.casefold()), None):
+                reason = f"there is a port {other!r} already, and capitals do not count; take another name"
                 self._problems.append((table.first_line, reason))
             else:
                 ports.append(port)

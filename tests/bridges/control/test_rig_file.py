@@ -16,6 +16,7 @@ from autoloops_bridges.control.rig_file import read_rig
 from autoloops_bridges.control.rows import Kind
 from autoloops_bridges.control.takeover import Takeover
 from autoloops_bridges.control.vocabulary import TABLE
+from autoloops_bridges.midi.parse import ControlEvent, Source
 from autoloops_engine.session.surface import Target
 
 PARTS = ("melody", "bass", "drums")
@@ -180,10 +181,21 @@ def test_a_value_that_was_left_out_is_told_in_plain_words() -> None:
     )
 
 
-def test_ports_whose_names_hold_one_another_are_told_apart_by_nobody() -> None:
-    rig = read_rig('[ports.nano]\nin = "a"\n[ports.nano2]\nin = "b"\n', PARTS)
+def test_ports_whose_names_differ_in_capitals_only_are_told_apart_by_nobody() -> None:
+    rig = read_rig('[ports.nano]\nin = "a"\n[ports.Nano]\nin = "b"\n', PARTS)
     assert [port.name for port in rig.ports] == ["nano"]
-    assert rig.problems == ("Line 3: the names of ports may not hold one another: 'nano2' and 'nano'.",)
+    assert rig.problems == ("Line 3: there is a port 'nano' already, and capitals do not count; take another name.",)
+
+
+def test_a_port_of_the_rig_file_is_meant_exactly_and_another_by_part_of_its_name() -> None:
+    text = '[ports.nano]\nin = "a"\n[ports.nano2]\nin = "b"\n'
+    for port in ("nano", "NANO2", "KONTROL"):
+        text += f'[[map]]\nsource = "cc"\nport = "{port}"\ntarget = "/al/tempo"\n'
+    rig = read_rig(text, PARTS)
+    assert rig.problems == ()
+    for port, matching in {"nano": [0], "nano2": [1], "nanoKONTROL2 MIDI 1": [2]}.items():
+        event = ControlEvent(Source.CC, 1, 20, 64, 127, port, 0)
+        assert [at for at, entry in enumerate(rig.entries) if entry.matches(event)] == matching
 
 
 def test_what_is_said_of_a_part_that_does_not_play_this_time_is_no_mistake() -> None:
