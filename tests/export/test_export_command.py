@@ -21,6 +21,7 @@ from autoloops_engine.latent import latent_space, point_at
 from autoloops_export.data.windows import save_dataset
 from autoloops_export.models.config import ModelConfig
 from autoloops_export.models.registry import CheckpointCard, build_model, save_model
+from autoloops_export.onnx.bundle import ExportPlan, export_bundle
 
 CONFIG = ModelConfig(latent=4, encoder_hidden=8, decoder_hidden=16, embedding=8)
 SPLITS = {"train": 4, "valid": 40, "test": 30}
@@ -147,3 +148,21 @@ def test_notes_that_cannot_be_read_are_refused_before_any_work(checkpoint: Path,
 def test_evaluating_without_data_is_refused_with_a_hint(bundle: Path) -> None:
     with pytest.raises(UsageError, match=r"--data .* or ask for --times"):
         run("evaluate", bundle)
+
+
+@pytest.mark.parametrize(
+    ("out", "said"),
+    [("a-file", "Not a directory"), ("a-file/sub", "File exists"), ("full", "holds something else than a bundle")],
+)
+def test_that_there_is_no_place_for_the_bundle_is_told_before_anything_is_loaded(
+    tmp_path: Path, out: str, said: str
+) -> None:
+    (tmp_path / "a-file").touch()
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "letter.txt").touch()
+    plan = ExportPlan(
+        checkpoint=tmp_path / "none.safetensors", out=tmp_path / out, dataset=None, storage="float32", points=1
+    )
+    with pytest.raises(UsageError, match=said):
+        export_bundle(plan, lambda word: None)
+    assert sorted(each.name for each in tmp_path.iterdir()) == ["a-file", "full"]

@@ -17,6 +17,18 @@ from autoloops_engine.bundle.manifest import MANIFEST_NAME, File, Manifest
 _NUMBERS: Final = re.compile(rb"\[\n([-+0-9.eE,\s]+)\]")
 
 
+def prepare_place(directory: Path) -> None:
+    """Makes the parents of a bundle's folder, and sure that nothing but a bundle is replaced there.
+
+    Raises:
+        OSError: the disk refuses.
+        ValueError: ``directory`` holds something else than a bundle.
+    """
+    if directory.exists() and not (directory / MANIFEST_NAME).is_file() and any(directory.iterdir()):
+        raise ValueError(f"{directory} holds something else than a bundle; choose another folder.")
+    directory.parent.mkdir(parents=True, exist_ok=True)
+
+
 def write_bundle(directory: Path, manifest: Manifest, files: Mapping[str, bytes]) -> Manifest:
     """Writes a bundle as a whole or not at all; one that is there already is replaced.
 
@@ -35,11 +47,9 @@ def write_bundle(directory: Path, manifest: Manifest, files: Mapping[str, bytes]
     for name in files:
         if not is_safe_path(name) or name == MANIFEST_NAME:
             raise ValueError(f"{name!r} cannot be a file of a bundle.")
-    if directory.exists() and not (directory / MANIFEST_NAME).is_file() and any(directory.iterdir()):
-        raise ValueError(f"{directory} holds something else than a bundle; choose another folder.")
+    prepare_place(directory)
     listed = {name: File(len(data), hashlib.sha256(data).hexdigest()) for name, data in sorted(files.items())}
     complete = msgspec.structs.replace(manifest, files=listed)
-    directory.parent.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=directory.parent, prefix=f".{directory.name}-") as scratch:
         fresh = Path(scratch) / "fresh"
         fresh.mkdir(mode=0o755)

@@ -197,6 +197,9 @@ def evaluate(
         return
     if data is None:
         raise UsageError("Give with --data the prepared windows to measure on, or ask for --times.")
+    if json is not None:
+        # Measuring takes minutes: that there is no place for the figures is to be heard before.
+        json.parent.mkdir(parents=True, exist_ok=True)
     name, figures = _measured(path, data, seed)
     target = json or Path(f"{name}.evaluation.json")
     _write(target, name, figures)
@@ -223,7 +226,6 @@ def _measured(bundle: Path, data: Path, seed: int) -> tuple[str, dict[str, Any]]
 
 def _write(target: Path, name: str, figures: dict[str, Any]) -> None:
     text = msgspec.json.encode({"bundle": name, "split": "test", **figures})
-    target.parent.mkdir(parents=True, exist_ok=True)
     target.write_bytes(msgspec.json.format(text, indent=2) + b"\n")
 
 

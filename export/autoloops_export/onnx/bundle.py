@@ -25,7 +25,7 @@ from autoloops_engine.bundle.manifest import (
     Output,
     ParityReport,
 )
-from autoloops_engine.bundle.write import write_bundle
+from autoloops_engine.bundle.write import prepare_place, write_bundle
 from autoloops_engine.density import density_of
 from autoloops_engine.errors import UsageError
 from autoloops_engine.inference.decoder import Decoder
@@ -152,10 +152,17 @@ def export_bundle(plan: ExportPlan, say: Say) -> Manifest:
 
     Raises:
         ModelError: the checkpoint is damaged, cannot be exported, or its graphs fail the parity check.
-        UsageError: the windows do not fit the model, or none are held out.
+        UsageError: the windows do not fit the model, or none are held out; or the bundle cannot be written there.
     """
     if not re.fullmatch(r"[a-z][a-z0-9_-]{0,63}", plan.out.name):
         raise UsageError(f"{plan.out.name!r} cannot name a bundle: use a-z, 0-9, - and _, a letter first.")
+    # Exporting takes minutes: that there is no place for the bundle is to be heard before.
+    try:
+        prepare_place(plan.out)
+    except ValueError as error:
+        raise UsageError(str(error)) from error
+    except OSError as error:
+        raise UsageError(f"Cannot write {plan.out} ({error.strerror or error}): choose another place.") from error
     subject = _Subject.of(plan)
     if plan.dataset is not None:
         _require_fit(subject, plan.dataset)
