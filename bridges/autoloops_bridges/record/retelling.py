@@ -136,16 +136,16 @@ class Retold:
 
     def replaced(self, generation: int) -> None:
         """Another main process went on with the session: of what had sounded it knew nothing but what is remembered."""
+        # What the one before it offered can still freeze.
+        for part in list(self._asked):
+            self._answer_all(part)
         old = self.session
         state, past, slots = old.state(), old.take_past(), old.slots
         self.session = Session(old.cast(), old.seed, state.tempo_bpm, generation)
         self.session.restore(state)
         self.session.restore_past(past)
         self.session.restore_slots(slots)
-        self._asked.clear()
         self._searches.clear()
-        self._made.clear()
-        self._ids.clear()
         self.ask()
 
     def _candidates(self, place: _Place) -> Iterator[Bar]:
@@ -161,7 +161,8 @@ class Retold:
     def _tell(self, frozen: Frozen, bar: Bar) -> None:
         if frozen.bar.id:
             self._ids[frozen.bar.id] = bar.id
-        if frozen.origin != "splice":
+        if frozen.origin == "fresh":
+            # Asked for this bar, all of it.
             self._asked.pop(frozen.part, None)
         self._made = defaultdict(
             list,
