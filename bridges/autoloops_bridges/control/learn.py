@@ -99,14 +99,24 @@ class Learner:
         rig: Where mappings are kept.
         tell: Called with each step.
         defaults: Answers the default mapping in use.
+        lacking: Answers why there is nothing at an address of the vocabulary; empty: there is something.
+        deaf: Whether no MIDI input is open.
     """
 
     def __init__(
-        self, rig: Map, tell: Callable[[Status], None], defaults: Callable[[], Sequence[MapEntry]] = tuple
+        self,
+        rig: Map,
+        tell: Callable[[Status], None],
+        defaults: Callable[[], Sequence[MapEntry]] = tuple,
+        *,
+        lacking: Callable[[str], str] = lambda address: "",
+        deaf: Callable[[], bool] = lambda: False,
     ) -> None:
         self._map = rig
         self._tell = tell
         self._defaults = defaults
+        self._lacking = lacking
+        self._deaf = deaf
         self._router = Router()
         self._waiting_for_target = False
         self._lesson: _Lesson | None = None
@@ -130,7 +140,7 @@ class Learner:
             self._aim(address, tuple(arguments))
         else:
             self._waiting_for_target = True
-            self._say(State.TARGET, "Touch the parameter that a control is to have.")
+            self._say(State.TARGET, self._heard("Touch the parameter that a control is to have."))
         self._until_us = now_us + PATIENCE_US
 
     def touched(self, address: str, now_us: int) -> None:
@@ -221,12 +231,23 @@ class Learner:
         row = self._checked(address, arguments)
         self._lesson = _Lesson(address, arguments, row)
         self._gesture = Gesture()
-        self._say(State.CONTROL, "Move the control, an endless encoder both ways, or press the pad.")
+        self._say(State.CONTROL, self._heard("Move the control, an endless encoder both ways, or press the pad."))
+
+    def _heard(self, text: str) -> str:
+        """What to do, and what has to be done before if no control can be heard."""
+        if not self._deaf():
+            return text
+        return (
+            "No MIDI input is open, so that no control is heard: start play with --midi-in, or give a port of the rig "
+            f"file an `in`, and plug the controller in. {text}"
+        )
 
     def _checked(self, address: str, arguments: tuple[Value, ...]) -> Row:
         route = self._router.route(address)
         if isinstance(route, Refusal):
             raise UsageError(f"{address}: {route.reason}")
+        if why := self._lacking(address):
+            raise UsageError(f"{address}: {why}")
         row = route.row
         if row.kind is Kind.VERB or arguments:
             checked = self._router.dispatch(address, arguments)

@@ -3,13 +3,13 @@
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from autoloops_bridges.control.dispatch import Refusal, Router, address_of
+from autoloops_bridges.control.dispatch import Refusal, Route, Router, address_of
 from autoloops_bridges.control.mapping import MapEntry
 from autoloops_bridges.control.rig import RigValue
 from autoloops_bridges.control.rows import Kind
 from autoloops_engine.errors import AutoLoopsError, UsageError
 from autoloops_engine.session.slots import MAX_SLOTS
-from autoloops_engine.session.surface import Surface
+from autoloops_engine.session.surface import Surface, Target
 
 
 class Snag(NamedTuple):
@@ -53,30 +53,45 @@ def led_nowhere(entries: Iterable[MapEntry], surface: Surface) -> list[Snag]:
     }
     snags = []
     for line, address in addresses:
-        if why := no_slot(address, router):
+        route = router.route(address)
+        if isinstance(route, Refusal) or route.target.part not in {"", *surface.parts()}:
+            continue
+        if why := _no_slot(route):
             snags.append(Snag(line, f"there is no {address}: {why}"))
-        elif why := lacking(address, surface, router):
+        elif why := _not_there(route, surface):
             snags.append(Snag(line, f"nothing has {address} at present: {why}", at_present=True))
     return snags
 
 
-def lacking(address: str, surface: Surface, router: Router) -> str:
-    """Why a part that plays has no such knob, attribute, coordinate or voice; empty: no reason is known."""
-    route = router.route(address)
-    if isinstance(route, Refusal) or route.target.key is None or route.target.part not in surface.parts():
+def lacking(address: str, surface: Surface) -> str:
+    """Why there is no such part, slot, knob, attribute, coordinate or voice; empty: there is, as far as is known."""
+    route = Router().route(address)
+    if isinstance(route, Refusal):
         return ""
-    if route.row.kind is not Kind.VALUE:
+    return _no_part(route, surface) or _no_slot(route) or _not_there(route, surface)
+
+
+def _no_part(route: Route, surface: Surface) -> str:
+    part = route.target.part
+    return _refused(Target("channel", part), surface) if part and part not in surface.parts() else ""
+
+
+def _no_slot(route: Route) -> str:
+    number = route.target.key
+    if route.row.kind is not Kind.VERB or not isinstance(number, int) or number <= MAX_SLOTS:
         return ""
+    return f"Slots are numbered from 1 to {MAX_SLOTS}, not {number}."
+
+
+def _not_there(route: Route, surface: Surface) -> str:
+    if route.row.kind is not Kind.VALUE or route.target.key is None:
+        return ""
+    return _refused(route.target, surface)
+
+
+def _refused(target: Target, surface: Surface) -> str:
     try:
-        surface.get(route.target)
+        surface.get(target)
     except UsageError as error:
         return str(error)
     return ""
-
-
-def no_slot(address: str, router: Router) -> str:
-    """Why there is no slot of that number; empty: there is, or the address is of something else."""
-    route = router.route(address)
-    if isinstance(route, Refusal) or route.row.kind is not Kind.VERB or not isinstance(route.target.key, int):
-        return ""
-    return "" if route.target.key <= MAX_SLOTS else f"Slots are numbered from 1 to {MAX_SLOTS}, not {route.target.key}."

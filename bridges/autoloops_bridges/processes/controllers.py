@@ -13,7 +13,7 @@ from autoloops_bridges.control.feedback import Feedback
 from autoloops_bridges.control.learn import Learner, State, Status
 from autoloops_bridges.control.mapping import MapEntry, MidiMap, default_entries
 from autoloops_bridges.control.rig import RigPart
-from autoloops_bridges.control.rig_trial import Snag, led_nowhere, set_values
+from autoloops_bridges.control.rig_trial import Snag, lacking, led_nowhere, set_values
 from autoloops_bridges.midi.controls import ControlDecoder
 from autoloops_bridges.midi.parse import ControlEvent, Source
 from autoloops_bridges.processes.options import PlayOptions
@@ -58,7 +58,14 @@ class Controllers:
         self._channels = dict(options.channels)
         self._rig = RigText(options.rig_file, options.rig, options.parts, self._remap)
         self._defaults: list[MapEntry] = []
-        self.learner = Learner(self._rig, tell, lambda: self._defaults)
+        self._deaf = False
+        self.learner = Learner(
+            self._rig,
+            tell,
+            lambda: self._defaults,
+            lacking=lambda address: lacking(address, self._surface),
+            deaf=lambda: self._deaf,
+        )
         self._name = Path(options.rig_file).name if options.rig_file else "The rig"
         self.remarks = (*options.remarks, *(f"{self._name}: {problem}" for problem in self._rig.rig.problems))
         self._remap()
@@ -147,6 +154,7 @@ class Controllers:
             if arrivals != self._arrivals.get(name):
                 self._feedback.arrived(name, now_us)
         self._arrivals = dict(state.arrivals)
+        self._deaf = not state.inputs
 
     def player_came(self) -> None:
         """Another player has the ports: what it opens is told everything."""

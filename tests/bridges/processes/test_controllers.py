@@ -2,12 +2,15 @@
 
 from dataclasses import dataclass, field
 
+import pytest
+
 from autoloops_bridges.control.feedback import ARRIVED_US, INTERVAL_US
 from autoloops_bridges.control.gesture import LONGEST_US
 from autoloops_bridges.control.learn import State, Status
 from autoloops_bridges.control.testing import MemorySurface
 from autoloops_bridges.processes.controllers import Controllers
 from autoloops_bridges.processes.options import PlayOptions, PortPair
+from autoloops_engine.errors import UsageError
 from autoloops_engine.messages import MidiIn, PortsState, SendMidi
 from autoloops_engine.session.surface import Target
 
@@ -231,3 +234,34 @@ def test_what_the_rig_file_wants_set_of_a_part_is_set_when_it_joins_in() -> None
     assert stage.surface.values[Target("knob", "lead", 2)] == (0.75,)
     # What is set of others stays as the performer has it.
     assert stage.surface.values[Target("tempo")] == (100.0,)
+
+
+def test_who_learns_is_told_at_once_that_no_midi_input_is_open_and_is_heard_when_one_comes() -> None:
+    stage = Stage()
+    stage.controllers.ports(PortsState((), (), ()), stage.now_us)
+    stage.controllers.learner.begin("/al/bass/knob/2", (), stage.now_us)
+    assert stage.said[-1].text.startswith("No MIDI input is open")
+    stage.controllers.ports(PortsState((), ("desk",), ()), stage.now_us)
+    for value in range(0, 60, 10):
+        stage.send(0xB0, 77, value)
+    stage.wait(LONGEST_US)
+    assert [status.state for status in stage.said] == [State.CONTROL, State.LEARNED]
+    stage.controllers.learner.begin("/al/bass/knob/2", (), stage.now_us)
+    assert stage.said[-1].text.startswith("Move the control")
+
+
+@pytest.mark.parametrize(
+    ("address", "reason"),
+    [
+        ("/al/melody/knob/99", "There is no knob of 'melody'"),
+        ("/al/melody/attr/densit", "There is no attr of 'melody'"),
+        ("/al/choir/knob/1", "of 'choir'"),
+        ("/al/melody/slot/65", "Slots are numbered from 1 to 64, not 65."),
+    ],
+)
+def test_a_control_for_what_there_is_not_is_not_learnt(address: str, reason: str) -> None:
+    stage = Stage()
+    with pytest.raises(UsageError, match=reason):
+        stage.controllers.learner.begin(address, (), 0)
+    assert not stage.said
+    assert not stage.controllers.learner.listens
