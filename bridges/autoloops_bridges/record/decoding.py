@@ -10,7 +10,7 @@ from typing import NamedTuple
 
 import msgspec
 
-from autoloops_bridges.processes.parts import LoadedPart, load_part
+from autoloops_bridges.processes.parts import LoadedPart, decode_budget, load_part
 from autoloops_bridges.record.again import do_again
 from autoloops_bridges.record.lines import (
     Control,
@@ -99,6 +99,8 @@ class _Again:
         self._came = iter([self._load(line.part) for line in read_lines(path) if isinstance(line, Joined | Swapped)])
         self._decoders = {id(part.setup): part.decoder for part in self._loaded}
         session = Session([part.setup for part in cast], opened.seed, opened.tempo_bpm)
+        # Records of before do not tell what it was; this machine's is the likeliest.
+        session.set_budget(decode_budget(cast).total_us)
         self.retold = Retold(session, {part.setup.name: part.decoder for part in cast}, opened.at_us)
         # Records of before do not tell when a search was heard.
         self.retold.searches_at_once = not any(isinstance(line, Searched) for line in read_lines(path))
