@@ -10,6 +10,7 @@ from typing import Annotated, Final
 import typer
 
 from autoloops_bridges.commands.link import LARGEST_DATAGRAM, connect, reaching, unpack
+from autoloops_bridges.control.dispatch import Command, Router, is_begun
 from autoloops_bridges.osc import codec
 from autoloops_bridges.osc.codec import Message
 from autoloops_bridges.processes.options import DEFAULT_OSC_PORT
@@ -17,6 +18,8 @@ from autoloops_engine.errors import AutoLoopsError
 
 PATIENCE_S: Final = 1.0
 QUIET_S: Final = 0.05
+# What is only begun when it is asked for has failed by then, if it fails.
+OUTCOME_S: Final = 1.0
 # The engine sees the same files.
 _HERE: Final = frozenset({"127.0.0.1", "localhost", "::1"})
 
@@ -32,6 +35,8 @@ def send(
     """Send one OSC message to the engine.
 
     What it answers is printed: a value without arguments asks, as in "autoloops send /al/tempo".
+    Models and files are loaded, and what was played in is taken up, while the music goes on: for a second it waits
+    whether that fails; later failures are told where play runs, and to listeners.
     Numbers are sent as numbers, negative ones too: "autoloops send /al/melody/z/1 -0.5".
     """
     if not address.startswith("/"):
@@ -77,12 +82,15 @@ def converse(host: str, port: int, address: str, values: Sequence[Value]) -> Ite
     """Send a message and yield what comes back until the engine has dealt with it.
 
     A ping goes behind the message, and the engine answers in order; but long answers come in several bursts, so the
-    conversation ends when nothing more has come for a while after the pong.
+    conversation ends when nothing more has come for a while after the pong: a longer one if the engine has only begun
+    what was asked for and not refused it.
 
     Raises:
         PortError: nothing answers there.
     """
     token = f"send-{os.getpid()}"
+    command = Router().dispatch(address, values)
+    quiet_s = OUTCOME_S if isinstance(command, Command) and is_begun(command) else QUIET_S
     answered, deadline = False, time.monotonic() + PATIENCE_S
     with reaching(host, port), connect(host, port) as link:
         link.send(codec.encode(address, values))
@@ -99,6 +107,8 @@ def converse(host: str, port: int, address: str, values: Sequence[Value]) -> Ite
                 if message == ("/al/pong", (token,)):
                     answered = True
                 else:
+                    if message.address == "/al/error":
+                        quiet_s = QUIET_S
                     yield message
             if answered:
-                deadline = time.monotonic() + QUIET_S
+                deadline = time.monotonic() + quiet_s

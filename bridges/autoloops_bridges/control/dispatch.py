@@ -11,6 +11,8 @@ from autoloops_engine.session.surface import Key, Target, Value, Values
 
 MAX_KNOWN_ADDRESSES: Final = 4096
 MAX_MANY: Final = 4096
+# What reads files or runs a model before it can be done; whether it can shows only then.
+_BEGUN: Final = frozenset({"capture", "load", "model", "parts/add"})
 _TRUE: Final = frozenset({"1", "true", "on", "yes"})
 _FALSE: Final = frozenset({"0", "false", "off", "no"})
 
@@ -133,6 +135,11 @@ class Router:
         if key is None:
             return Refusal(address, "The address must end in a whole number from 1.")
         return Route(plain, Target(noun, part, key))
+
+
+def is_begun(command: Command) -> bool:
+    """Whether a command only begins what is done later, and may fail then."""
+    return command.action in {Action.SET, Action.ACT} and command.target.name in _BEGUN
 
 
 def address_of(target: Target) -> str:

@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from typing import Final
 
 from autoloops_bridges.control.alike import alike
-from autoloops_bridges.control.dispatch import Action, Command, Refusal, Router, address_of
+from autoloops_bridges.control.dispatch import Action, Command, Refusal, Router, address_of, is_begun
 from autoloops_bridges.osc import codec
 from autoloops_bridges.osc.bars import bar_messages
 from autoloops_bridges.osc.echo import EchoThrottle
@@ -21,7 +21,7 @@ from autoloops_bridges.osc.ntp import NtpClock
 from autoloops_engine.errors import AutoLoopsError, UsageError
 from autoloops_engine.messages import Frozen, Listener, TransportState
 from autoloops_engine.session.surface import Surface, Target, Values
-from autoloops_engine.units import US_PER_MS
+from autoloops_engine.units import US_PER_MS, US_PER_S
 
 Datagram = tuple[bytes, Peer]
 
@@ -30,6 +30,9 @@ STATS: Final = Target("stats")
 SYNC_BURST: Final = 32
 SYNC_INTERVAL_US: Final = 2 * US_PER_MS
 MAX_SYNCS: Final = 16
+# Who asked for something that is done later is told so long what became of it.
+ASKED_US: Final = 60 * US_PER_S
+MAX_ASKED: Final = 256
 MAX_SHOWN_CHARS: Final = 200
 MAX_REASON_CHARS: Final = 500
 _PONG: Final = b"/al/pong"
@@ -82,6 +85,7 @@ class OscEdge:
         self._budget = ErrorBudget()
         self._counters = EdgeCounters()
         self._moves: dict[Target, tuple[Peer, Values]] = {}
+        self._asked: dict[str, tuple[Peer, int]] = {}
         self._syncs: dict[Peer, deque[Target]] = {}
         self._next_sync_us = 0
         self._playing = False
@@ -173,9 +177,14 @@ class OscEdge:
             self._playing = state.playing
             self._to_listeners(codec.encode(address_of(PLAYING), (int(self._playing),)))
 
-    def fail(self, address: str, reason: str) -> None:
-        """Tell the listeners of something asked for earlier that could not be done."""
-        self.tell("/al/error", address, _short(reason))
+    def fail(self, address: str, reason: str, now_us: int) -> None:
+        """Tell the listeners, and whoever asked for it last, of something asked for earlier that could not be done."""
+        message = codec.encode("/al/error", (address, _short(reason)))
+        self._to_listeners(message)
+        peer, asked_us = self._asked.pop(address, (None, 0))
+        if peer is not None and now_us - asked_us <= ASKED_US:
+            told = set(self._registry.destinations())
+            self._out.extend((message, to) for to in self._registry.reply_to(peer) if to not in told)
 
     def tell(self, address: str, *arguments: codec.Argument) -> None:
         """Tell the listeners something; it leaves with the next ``advance``."""
@@ -212,6 +221,11 @@ class OscEdge:
             self._refuse(peer, message.address, str(error), now_us)
             return False
         self._counters.executed += 1
+        if is_begun(command):
+            self._asked.pop(message.address, None)
+            self._asked[message.address] = peer, now_us
+            if len(self._asked) > MAX_ASKED:
+                del self._asked[next(iter(self._asked))]
         return True
 
     def _do(self, command: Command, data: bytes, peer: Peer, now_us: int) -> None:

@@ -134,7 +134,7 @@ class MainProcess:
 
     def _failed(self, address: str, reason: str) -> None:
         if address:
-            self._edge.fail(address, reason)
+            self._edge.fail(address, reason, monotonic_us())
         self._view.line(reason)
         self._diary.failed(reason)
 

@@ -18,6 +18,7 @@ class Engine:
     def __init__(self, script: dict[str, list[bytes]]) -> None:
         self.heard: list[codec.Message] = []
         self.after_pong: list[bytes] = []
+        self.later: tuple[float, bytes] | None = None
         self._script = script
         self._socket = socket.socket(socket.AF_INET, socket.SOCK_DGRAM)
         self._socket.bind(("127.0.0.1", 0))
@@ -33,6 +34,9 @@ class Engine:
             if message.address == "/al/ping":
                 for answer in (codec.encode("/al/pong", [str(message.arguments[0])]), *self.after_pong):
                     self._socket.sendto(answer, peer)
+                if self.later is not None:
+                    after_s, answer = self.later
+                    threading.Timer(after_s, self._socket.sendto, (answer, peer)).start()
             else:
                 self.heard.append(message)
                 for answer in self._script.get(message.address, []):
@@ -64,6 +68,7 @@ def test_prints_the_answer_to_a_question(autoloops: Run, engine: Engine) -> None
 def test_a_file_that_is_to_be_loaded_is_the_one_in_this_folder(
     autoloops: Run, engine: Engine, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
+    monkeypatch.setattr("autoloops_bridges.commands.send.OUTCOME_S", 0.05)
     monkeypatch.chdir(tmp_path)
     (tmp_path / "tune.mid").touch()
     for words in (
@@ -95,6 +100,14 @@ def test_an_error_of_the_engine_is_a_failure(autoloops: Run, engine: Engine) -> 
     status, out, err = autoloops("send", "/al/nope", "--osc-port", engine.port)
     assert (status, out) == (1, "")
     assert err == "autoloops: /al/nope: there is no such address\n"
+
+
+def test_waits_for_what_is_only_begun_and_tells_that_it_failed(autoloops: Run, engine: Engine) -> None:
+    failed = codec.encode("/al/error", ["/al/melody/load", "There is no file nosuch.mid."])
+    engine.later = (0.2, failed)
+    status, out, err = autoloops("send", "/al/melody/load", "nosuch.mid", "--osc-port", engine.port)
+    assert (status, out) == (1, "")
+    assert err == "autoloops: /al/melody/load: There is no file nosuch.mid.\n"
 
 
 def test_says_when_nothing_listens(autoloops: Run) -> None:

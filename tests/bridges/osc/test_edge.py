@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from autoloops_bridges.control.testing import MemorySurface
 from autoloops_bridges.osc import codec
-from autoloops_bridges.osc.edge import MAX_REASON_CHARS, SYNC_BURST, OscEdge
+from autoloops_bridges.osc.edge import ASKED_US, MAX_REASON_CHARS, SYNC_BURST, OscEdge
 from autoloops_bridges.osc.errors import ERRORS_PER_S
 from autoloops_bridges.osc.inbox import MAX_FUTURE, MAX_PENDING
 from autoloops_bridges.osc.listeners import Peer
@@ -95,6 +95,29 @@ def test_what_cannot_be_done_is_answered_with_a_reason_and_changes_nothing(
     assert reason in str(told_reason)
     assert stage.surface.done == []
     assert stage.edge.counters.refused == 1
+
+
+def test_what_fails_later_is_told_to_who_asked_and_to_listeners_once_each() -> None:
+    stage = Stage(("127.0.0.1", 9001))
+    stage.send(MAX, "/al/melody/load", "nosuch.mid")
+    stage.send(PD, "/al/bass/load", "other.mid")
+    stage.edge.fail("/al/melody/load", "It is not there.", stage.now_us)
+    error = ("/al/error", ("/al/melody/load", "It is not there."))
+    assert stage.run() == [(("127.0.0.1", 9001), *error), (MAX, *error)]
+    # It was for that one request.
+    stage.edge.fail("/al/melody/load", "It is not there.", stage.now_us)
+    assert stage.run() == [(("127.0.0.1", 9001), *error)]
+    stage.send(PD, "/al/listen", 1)
+    stage.edge.fail("/al/bass/load", "It is not there.", stage.now_us)
+    assert sorted(peer for peer, *_ in stage.run()) == [("127.0.0.1", 9001), PD]
+
+
+def test_who_asked_long_ago_is_not_told_what_another_failed_at() -> None:
+    stage = Stage()
+    stage.send(MAX, "/al/melody/capture")
+    stage.run(later_us=ASKED_US + 1)
+    stage.edge.fail("/al/melody/capture", "Nothing was played.", stage.now_us)
+    assert stage.run() == []
 
 
 def test_bytes_that_are_no_osc_are_counted_and_answered() -> None:
