@@ -14,6 +14,7 @@ from autoloops_bridges.midi.latency import kept_latencies
 from autoloops_bridges.processes.options import PlayOptions, PortPair
 from autoloops_bridges.processes.sources import check_source
 from autoloops_engine.bundle.installed import installed_bundles, usual_bundle
+from autoloops_engine.bundle.load import load_bundle
 from autoloops_engine.bundle.reference import look_up
 from autoloops_engine.errors import BundleError, PortError
 
@@ -97,7 +98,7 @@ def read_rig_options(path: Path, parts: tuple[str, ...], asked_models: Collectio
     for name, part in rig.parts.items():
         if part.model and name not in asked_models:
             try:
-                look_up(part.model)
+                load_bundle(look_up(part.model).path)
             except BundleError as error:
                 remarks.append(f"{path.name}: Line {part.line}: {error}")
             else:

@@ -71,6 +71,7 @@ def _cast(probes: Probes, rig: Rig, names: tuple[str, ...]) -> tuple[list[PartSe
         part = rig.parts.get(name, RigPart())
         try:
             path, manifest, output = probes.look_up(part.model or usual_bundle(name))
+            probes.load_bundle(path)
         except BundleError as error:
             if part.line:
                 snags.append(Snag(part.line, str(error)))

@@ -1,5 +1,6 @@
 """``autoloops play``: the options that it takes, and what it launches with them."""
 
+import shutil
 import sys
 from pathlib import Path
 from types import SimpleNamespace
@@ -12,6 +13,7 @@ from autoloops_bridges.commands import bundles
 from autoloops_bridges.commands.words import repeat_options
 from autoloops_bridges.processes.options import Address, PlayOptions, PortPair
 from autoloops_bridges.record.slots_file import default_slots_path
+from autoloops_engine.bundle.installed import models_folder
 
 LAUNCHER: Final = "autoloops_bridges.processes.launcher"
 
@@ -120,6 +122,21 @@ def test_a_rig_file_with_an_output_that_its_bundle_has_not_stops_nothing(
     assert "#" not in options.models["bass"]
     (remark,) = options.remarks
     assert remark.startswith("rig.toml: Line 2: The model trio-16bar has no output organ; it has: ")
+
+
+def test_a_damaged_bundle_in_a_rig_file_stops_nothing(
+    autoloops: Run, launched: list[PlayOptions], tmp_path: Path
+) -> None:
+    damaged = tmp_path / "damaged"
+    shutil.copytree(models_folder() / "bass-2bar", damaged)
+    (damaged / "bar.onnx").write_bytes(b"rubbish")
+    rig = tmp_path / "rig.toml"
+    rig.write_text(f"[parts.bass]\nmodel = '{damaged}'\n", encoding="utf-8")
+    assert autoloops("play", "--rig", str(rig)) == (0, "", "")
+    (options,) = launched
+    assert options.models["bass"] != str(damaged)
+    (remark,) = options.remarks
+    assert remark.startswith(f"rig.toml: Line 2: {damaged} is damaged")
 
 
 def test_a_part_of_the_rig_file_that_waits_plays_only_if_the_command_line_names_it(
