@@ -278,7 +278,10 @@ def test_a_control_for_what_another_model_may_have_is_no_failure(tmp_path: Path)
 
 def test_a_good_rig_file_is_fine(tmp_path: Path) -> None:
     path = tmp_path / "rig.toml"
-    path.write_text('[[map]]\nsource = "cc"\nnumber = 20\ntarget = "/al/melody/knob/3"\n')
+    path.write_text(
+        '[parts.melody]\n[set]\n"/al/scale" = "a minor"\n"/al/melody/corners" = [1, 2]\n'
+        '[[map]]\nsource = "cc"\nnumber = 20\ntarget = "/al/melody/knob/3"\n'
+    )
     assert exit_status(examined(healthy(tmp_path), rig_path=path)) == 0
 
 

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection
 from pathlib import Path
+from typing import Final
 
 from autoloops_bridges.commands.bundles import default_parts
 from autoloops_bridges.control.preset_files import preset_text
@@ -20,7 +21,9 @@ from autoloops_engine.session.casting import set_up
 from autoloops_engine.session.core import Session
 from autoloops_engine.session.settings import PartSetup
 
-_ANY_TEMPO_BPM = 120.0
+_ANY_TEMPO_BPM: Final = 120.0
+# What can be set depends on the slots that are kept from one session to the next.
+_BY_SLOTS: Final = frozenset({"corners"})
 
 
 def check_rig(probes: Probes, path: Path, asked: Collection[str]) -> Finding:
@@ -57,9 +60,10 @@ def _tried(probes: Probes, rig: Rig, names: tuple[str, ...]) -> list[Snag]:
         return snags
     ports = [PortPair(port.name, port.input, port.output) for port in rig.ports]
     surface = NewcomerSurface(Session(setups, 0, _ANY_TEMPO_BPM), ports, lambda: rig.parts)
-    # What is said of a part without a model cannot be tried.
+    # Of a part without a model nothing can be tried.
     absent = set(names) - set(surface.parts())
-    values = [value for value in rig.values if value.command.target.part not in absent]
+    targets = ((value, value.command.target) for value in rig.values)
+    values = [value for value, target in targets if target.part not in absent and target.name not in _BY_SLOTS]
     return [*snags, *set_values(values, surface, 0), *led_nowhere(rig.entries, surface)]
 
 
