@@ -266,7 +266,7 @@ def _measured(
 ) -> tuple[Manifest, str]:
     """The finished manifest, without files, and the card."""
     decoder = _opened(draft, files)
-    parity = _parity(subject, decoder, plan.points, say)
+    parity = _parity(subject, decoder, plan, say)
     require_parity(parity)
     held_out, ways = None, None
     if plan.dataset is not None:
@@ -304,13 +304,13 @@ def _fitted(draft: Manifest, files: Mapping[str, bytes], train: LoopSet, say: Sa
     return msgspec.structs.replace(draft, density=density_of(density))
 
 
-def _parity(subject: _Subject, decoder: OnnxDecoder, points: int, say: Say) -> ParityReport:
-    """The parity of every part, at so many points in all."""
+def _parity(subject: _Subject, decoder: OnnxDecoder, plan: ExportPlan, say: Say) -> ParityReport:
+    """The parity of every part, at as many points in all as planned."""
     views = views_of(decoder)
-    each, reports = -(-points // len(views)), {}
+    each, reports = -(-plan.points // len(views)), {}
     for part, model in subject.references().items():
         say(f"parity of {part}")
-        reports[part] = check_parity(model, views[part], each)
+        reports[part] = check_parity(model, views[part], each, storage=plan.storage)
     return merged(reports)
 
 
