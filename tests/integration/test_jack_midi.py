@@ -30,7 +30,8 @@ except (ImportError, OSError) as error:
 
 BEAT_US = 62_500
 BEATS = 64
-ATTEMPTS = 6
+# Where other machines share the processors, a server drops cycles for half a minute on end.
+CALM_WITHIN_S = 60.0
 
 
 @pytest.fixture(autouse=True)
@@ -41,10 +42,17 @@ def fast_switching() -> Iterator[None]:
     sys.setswitchinterval(before)
 
 
+def attempts() -> Iterator[None]:
+    """Another one as long as it may be calm yet."""
+    until_s = time.monotonic() + CALM_WITHIN_S
+    while time.monotonic() < until_s:
+        yield
+
+
 def best_report(play: Callable[[JackOutput], int]) -> Report:
     """What is heard of ``play`` (which answers how many messages it sent) in the run with the fewest dropouts."""
     best: Report | None = None
-    for _ in range(ATTEMPTS):
+    for _ in attempts():
         receiver = Receiver()
         output = JackOutput("receiver:in")
         try:
@@ -144,7 +152,7 @@ def collected(source: Any, count: int) -> list[MidiIn]:
 def complete(attempt: Callable[[], list[MidiIn]], count: int) -> list[MidiIn]:
     """The first attempt that lost nothing to dropouts of the server, or the last one."""
     came: list[MidiIn] = []
-    for _ in range(ATTEMPTS):
+    for _ in attempts():
         came = attempt()
         if len(came) == count:
             break
